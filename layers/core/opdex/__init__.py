@@ -1,0 +1,1 @@
+"""Opdex: finds API operations by what they do."""

@@ -1,0 +1,78 @@
+"""Catalogs and specs as a client sees them (the shapes of the HTTP contract)."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Catalog(_Row):
+    """A named set of OpenAPI documents."""
+
+    id: str
+    name: str
+    version: str
+    display_name: str
+    description: str
+    created_at: datetime
+    updated_at: datetime
+    spec_count: int
+    operation_count: int
+
+
+class SpecJob(_Row):
+    """The newest job of a spec."""
+
+    id: int
+    status: str
+
+
+class DocumentWarning(_Row):
+    """What was repaired or skipped in a document, and where (a JSON pointer)."""
+
+    code: str
+    message: str
+    pointer: str
+
+
+class Spec(_Row):
+    """One document of a catalog, at its current revision; ``embedding_count`` counts what search uses now."""
+
+    catalog_id: str
+    spec_name: str
+    source_kind: str
+    source_url: str | None
+    base_path: str
+    title: str
+    openapi_version: str
+    revision: int
+    content_sha256: str
+    bytes: int
+    operation_count: int
+    embedding_count: int
+    created_at: datetime
+    updated_at: datetime
+    last_fetched_at: datetime | None
+    warnings: list[DocumentWarning]
+    job: SpecJob | None
+
+
+class Changes(_Row):
+    """How the operations of an upload differ from those of the revision before it, in operations."""
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+
+
+class Upload(_Row):
+    """What an upload did. ``job_id`` is the job that must be woken, None where none is needed."""
+
+    spec: Spec
+    created: bool
+    changes: Changes
+    job_id: int | None

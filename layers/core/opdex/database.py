@@ -1,0 +1,118 @@
+"""One Postgres connection a process, kept warm between invocations, and the named SQL statements of a package."""
+
+import json
+import re
+import select
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, LiteralString, cast
+from urllib.parse import quote, urlencode
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from opdex.errors import ConfigurationError, DatabaseUnavailable
+from opdex.settings import DatabaseSettings
+
+type Connection = psycopg.Connection[DictRow]
+type Statements = Mapping[str, LiteralString]
+
+# A peer that vanishes without a word is noticed within about 20 s, well inside a lease.
+_CONNECTION = {
+    "connect_timeout": "5",
+    "keepalives": "1",
+    "keepalives_idle": "5",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+    "application_name": "opdex",
+}
+
+
+def load_statements(package: str, file: str) -> Statements:
+    """Return the statements of a SQL file by name; each follows a line ``-- name: the_name``."""
+    parts = re.split(r"^-- name: (\w+)\n", files(package).joinpath(file).read_text("utf-8"), flags=re.MULTILINE)
+    return cast(Statements, dict(zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True)))
+
+
+def database_url(settings: DatabaseSettings) -> str:
+    """Return the connection URL, fetching the secret where one is named. Raises ConfigurationError."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    if settings.database_secret_arn is None:
+        raise ConfigurationError("Set DATABASE_SECRET_ARN (or DATABASE_URL) to say where Postgres is.")
+    from aws_lambda_powertools.utilities import parameters  # only where a secret is read: it loads boto3
+
+    secret = str(parameters.get_secret(settings.database_secret_arn, max_age=60))
+    if secret.startswith(("postgresql://", "postgres://")):
+        return secret
+    try:
+        fields = json.loads(secret)
+        login = f"{quote(fields['username'], safe='')}:{quote(fields['password'], safe='')}"
+        place = f"{fields['host']}:{fields.get('port', 5432)}/{fields.get('dbname', 'postgres')}"
+    except (ValueError, KeyError, TypeError):
+        raise ConfigurationError(
+            "The database secret must be a postgresql:// URL, or JSON with username, password, host, port, dbname."
+        ) from None
+    return f"postgresql://{login}@{place}?{urlencode({'sslmode': 'require'})}"
+
+
+class Database:
+    """A lazily opened connection that is opened anew when it was lost. Not for use by two threads at once."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Run the block in one transaction. Raises DatabaseUnavailable where the server is away or gone mid-way."""
+        connection = self._live_connection()
+        try:
+            with connection.transaction():
+                yield connection
+        except psycopg.OperationalError as error:
+            if connection.broken or connection.closed:
+                self.close()
+            raise DatabaseUnavailable(cause=type(error).__name__) from error
+
+    def connect(self) -> Connection:
+        """Open one more connection, of the caller's own. Raises DatabaseUnavailable."""
+        try:
+            return psycopg.connect(
+                database_url(self._settings),
+                autocommit=True,
+                row_factory=dict_row,
+                prepare_threshold=None,  # RDS Proxy pins a connection that prepares
+                **cast(dict[str, Any], _CONNECTION),
+            )
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(cause=type(error).__name__) from error
+
+    def close(self) -> None:
+        """Close the connection; the next transaction opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _live_connection(self) -> Connection:
+        if self._connection is not None and _was_dropped(self._connection):
+            self.close()
+        if self._connection is None:
+            self._connection = self.connect()
+        return self._connection
+
+
+def _was_dropped(connection: Connection) -> bool:
+    # An idle connection has nothing to read: a readable socket is the server's goodbye. Costs no round trip.
+    if connection.closed:
+        return True
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    if not readable:
+        return False
+    try:
+        connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return connection.broken

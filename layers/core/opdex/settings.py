@@ -1,0 +1,78 @@
+"""One settings class a function, read once at cold start from environment variables of the same (upper case) names."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from opdex.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """What every function reads. Build with :meth:`read`, which names what is missing."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    @classmethod
+    def read(cls, **overrides: Any) -> Self:
+        """Return the settings of this environment. Raises ConfigurationError naming each variable that is off."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+            raise ConfigurationError(f"Set these environment variables: {wrong}.") from None
+
+
+class DatabaseSettings(Settings):
+    """Where Postgres is: a URL, or the ARN of a Secrets Manager secret that holds one or RDS's JSON."""
+
+    database_url: SecretStr | None = None
+    database_secret_arn: str | None = None
+
+
+class QueueSettings(Settings):
+    """Where wake-ups go, and how many embed workers the stack has."""
+
+    embed_queue_url: str
+    workers: int = Field(default=1, ge=0)
+
+
+class EmbeddingSettings(Settings):
+    """Which provider embeds, and how long it may take. All times in seconds."""
+
+    embedding_provider: Literal["minilm", "ollama"] = "minilm"
+    embedding_model: str = ""
+    embedding_url: str = ""
+    embedding_timeout_seconds: float = Field(default=120.0, gt=0)
+    embedding_query_timeout_seconds: float = Field(default=2.0, gt=0)
+    embedding_chunk_seconds: float = Field(default=5.0, gt=0)
+
+
+class ApiSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
+    """ApiFunction: the limits on what comes from outside."""
+
+    max_document_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
+    max_operations: int = Field(default=20_000, gt=0)
+
+
+class EmbedSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
+    """EmbedFunction: leases and slices. All times in seconds."""
+
+    lease_seconds: float = Field(default=30.0, gt=0)
+    heartbeat_seconds: float = Field(default=8.0, gt=0)
+    max_attempts: int = Field(default=5, ge=1)
+    max_idle_slices: int = Field(default=3, ge=1)
+    held_up_limit_seconds: float = Field(default=24 * 3600.0, gt=0)
+
+
+class SweepSettings(DatabaseSettings, QueueSettings):
+    """SweepFunction."""
+
+    max_attempts: int = Field(default=5, ge=1)
+    retention_days: int = Field(default=14, ge=1)
+
+
+class MigrateSettings(DatabaseSettings):
+    """MigrateFunction; the secret holds the first admin key as plain text."""
+
+    admin_key_secret_arn: str | None = None
