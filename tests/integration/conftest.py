@@ -1,0 +1,59 @@
+"""A real Postgres: one server a run, one fresh database a test, cloned from a migrated template."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from local.postgres import EmbeddedPostgres
+from opdex.migrations import migrate
+
+_MIGRATIONS = Path(__file__).parents[2] / "migrations"
+_TEMPLATE = "migrated"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The server; its template database is migrated."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        _administer(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
+        with psycopg.connect(server.url(_TEMPLATE), row_factory=dict_row) as connection:
+            migrate(connection, _MIGRATIONS)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres: EmbeddedPostgres) -> str:
+    """The URL of the server's maintenance database."""
+    return postgres.url("postgres")
+
+
+@pytest.fixture
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a new database that has no schema yet."""
+    yield from _new_database(postgres, template="template0")
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of a new database with the current schema."""
+    yield from _new_database(postgres, template=_TEMPLATE)
+
+
+def _new_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = sql.Identifier(database := f"test_{next(_numbers)}")
+    _administer(
+        server, sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(name, sql.Identifier(template))
+    )
+    yield server.url(database)
+    _administer(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def _administer(server: EmbeddedPostgres, statement: sql.Composed) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(statement)

@@ -1,0 +1,139 @@
+"""The migration runner on a real database."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from opdex.database import Connection
+from opdex.errors import MigrationFailed
+from opdex.migrations import ensure_admin_key, migrate
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+@pytest.fixture
+def connection(empty_database_url: str) -> Iterator[Connection]:
+    with psycopg.connect(empty_database_url, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
+
+
+def _recorded(connection: Connection) -> list[str]:
+    return [row["name"] for row in connection.execute("SELECT name FROM schema_migrations ORDER BY version")]
+
+
+def _next_number(folder: Path) -> int:
+    return int(max(path.name for path in folder.iterdir())[:4]) + 1
+
+
+def test_migrate_applies_everything_in_order_when_the_database_is_empty(connection: Connection, folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir())
+    assert migrate(connection, folder) == names
+    assert _recorded(connection) == names
+
+
+def test_migrate_does_nothing_when_run_again(connection: Connection, folder: Path) -> None:
+    migrate(connection, folder)
+    assert migrate(connection, folder) == []
+
+
+def test_migrate_applies_only_the_new_one_when_one_is_added(connection: Connection, folder: Path) -> None:
+    migrate(connection, folder)
+    added = folder / f"{_next_number(folder):04}_add_colours.sql"
+    added.write_text("CREATE TABLE colours (name text);\nINSERT INTO colours VALUES ('100% red');")
+    assert migrate(connection, folder) == [added.name]
+    assert connection.execute("SELECT name FROM colours").fetchall() == [{"name": "100% red"}]
+
+
+def test_migrate_names_the_file_when_an_applied_one_was_edited(connection: Connection, folder: Path) -> None:
+    migrate(connection, folder)
+    edited = sorted(folder.iterdir())[1]
+    edited.write_text(edited.read_text() + "-- one more thought\n")
+    with pytest.raises(MigrationFailed, match=f"{edited.name} was edited"):
+        migrate(connection, folder)
+
+
+def test_migrate_names_the_file_when_an_applied_one_is_missing(connection: Connection, folder: Path) -> None:
+    migrate(connection, folder)
+    missing = sorted(folder.iterdir())[0]
+    missing.unlink()
+    with pytest.raises(MigrationFailed, match=rf"{missing.name} was applied.*missing"):
+        migrate(connection, folder)
+
+
+def test_migrate_leaves_newer_migrations_alone_when_older_code_comes_back(connection: Connection, folder: Path) -> None:
+    migrate(connection, folder)
+    max(folder.iterdir()).unlink()
+    assert migrate(connection, folder) == []
+
+
+def test_migrate_names_the_file_when_it_comes_before_an_applied_one(connection: Connection, folder: Path) -> None:
+    added = folder / f"{_next_number(folder) + 1:04}_add_colours.sql"
+    added.write_text("CREATE TABLE colours (name text);")
+    migrate(connection, folder)
+    late = folder / f"{_next_number(folder) - 2:04}_add_shapes.sql"
+    late.write_text("CREATE TABLE shapes (name text);")
+    with pytest.raises(MigrationFailed, match=late.name):
+        migrate(connection, folder)
+
+
+def test_migrate_applies_nothing_when_one_fails(connection: Connection, folder: Path) -> None:
+    number = _next_number(folder)
+    (folder / f"{number:04}_add_colours.sql").write_text("CREATE TABLE colours (name text);")
+    (folder / f"{number + 1:04}_break.sql").write_text("CREATE TABLE colours (name text);")
+    with pytest.raises(MigrationFailed, match=rf"{number + 1:04}_break\.sql failed.*colours"):
+        migrate(connection, folder)
+    assert connection.execute("SELECT count(*) AS n FROM pg_tables WHERE schemaname = 'public'").fetchone() == {"n": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"), [("5_short.sql", "Rename 5_short.sql"), ("0001_twin.sql", "same number")]
+)
+def test_migrate_refuses_the_folder_when_a_name_is_off(
+    connection: Connection, folder: Path, name: str, complaint: str
+) -> None:
+    (folder / name).write_text("SELECT 1;")
+    with pytest.raises(MigrationFailed, match=complaint):
+        migrate(connection, folder)
+
+
+def test_migrate_refuses_the_folder_when_it_is_empty(connection: Connection, tmp_path: Path) -> None:
+    with pytest.raises(MigrationFailed, match="no migration"):
+        migrate(connection, tmp_path)
+
+
+def test_migrate_applies_each_once_when_several_run_at_once(empty_database_url: str, folder: Path) -> None:
+    applied: list[list[str]] = []
+    start = threading.Barrier(4)
+
+    def run() -> None:
+        with psycopg.connect(empty_database_url, autocommit=True, row_factory=dict_row) as connection:
+            start.wait()
+            applied.append(migrate(connection, folder))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(applied, key=len) == [[], [], [], sorted(path.name for path in folder.iterdir())]
+
+
+def test_ensure_admin_key_replaces_the_earlier_one_when_the_secret_changed(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
+        for key in ("first", "first", "second"):
+            ensure_admin_key(connection, key)
+        rows = connection.execute("SELECT id, role, key_sha256, expires_at FROM keys").fetchall()
+    assert rows == [
+        {"id": "first-admin", "role": "admin", "key_sha256": sha256(b"second").digest(), "expires_at": None}
+    ]
