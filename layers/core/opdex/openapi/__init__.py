@@ -1,0 +1,41 @@
+"""OpenAPI documents: from bytes to operations, each with the one text that is embedded for it. No I/O."""
+
+from opdex.openapi.base_path import read_base_path
+from opdex.openapi.checks import check
+from opdex.openapi.description import Description, Findings, Operation, Warning  # noqa: A004 - see there
+from opdex.openapi.document import openapi_version, read_document, survey
+from opdex.openapi.limits import Limits
+from opdex.openapi.operation_text import TEXT_SCHEME, hash_text
+from opdex.openapi.operations import as_text, path_items, read_operations
+from opdex.openapi.plain_text import cut, on_one_line
+from opdex.openapi.references import References
+from opdex.openapi.unpacking import unpack
+
+__all__ = ["TEXT_SCHEME", "Description", "Limits", "Operation", "Warning", "describe", "hash_text", "unpack"]
+
+MAX_TITLE = 300
+
+
+def describe(raw: bytes, limits: Limits = Limits()) -> Description:  # noqa: B008 - it is immutable
+    """Return what an OpenAPI 2.0, 3.0 or 3.1 document in JSON or YAML (unpacked) says.
+
+    Raises a DocumentError, or TooLarge, with a message that says what to mend, and nothing else whatever the bytes are.
+    What can be repaired or skipped is, with a warning.
+    """
+    findings = Findings()
+    document = read_document(raw, limits, findings)
+    version = openapi_version(document)
+    references = References(document)
+    mentioned = survey(document, limits)
+    operations = read_operations(document, references, limits, findings)
+    references.report(mentioned, findings)
+    check(document, path_items(document, references, Findings()), references, findings)
+    info = document.get("info")
+    title = as_text(info.get("title")) if isinstance(info, dict) else ""
+    return Description(
+        title=cut(on_one_line(title or ""), MAX_TITLE),
+        openapi_version=version,
+        base_path=read_base_path(document),
+        operations=tuple(operations),
+        warnings=findings.warnings(),
+    )

@@ -1,0 +1,36 @@
+"""The path that all of a document's paths are under."""
+
+import re
+from typing import Any
+
+from opdex.openapi.document import Node
+from opdex.openapi.operations import as_text
+from opdex.openapi.plain_text import cut, on_one_line
+
+MAX_BASE_PATH = 2000
+_ORIGIN = re.compile(r"(?:[^/?#]*:)?//[^/?#]*")
+_VARIABLE = re.compile(r"\{([^{}]*)\}")
+
+
+def read_base_path(document: Node) -> str:
+    """Return the path of the first server, or Swagger 2's basePath, without a slash at its end; "" for none."""
+    if "openapi" in document:
+        servers = document.get("servers")
+        server = servers[0] if isinstance(servers, list) and servers else None
+        address = _fill_in(server) if isinstance(server, dict) else ""
+    else:
+        address = as_text(document.get("basePath")) or ""
+    path = re.split(r"[?#]", _ORIGIN.sub("", on_one_line(address), count=1), maxsplit=1)[0].strip("/")
+    return cut(f"/{path}", MAX_BASE_PATH) if path and path != "." else ""
+
+
+def _fill_in(server: Node) -> str:
+    """Return the server's URL with the default of each variable in its place."""
+    variables = server.get("variables")
+
+    def default(match: re.Match[str]) -> str:
+        variable: Any = variables.get(match[1]) if isinstance(variables, dict) else None
+        value = as_text(variable.get("default")) if isinstance(variable, dict) else None
+        return match[0] if value is None else value
+
+    return _VARIABLE.sub(default, cut(as_text(server.get("url")) or "", MAX_BASE_PATH))

@@ -1,0 +1,105 @@
+"""What is wrong with a document though its operations can be read. Every finding is a warning, none an error."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from opdex.openapi.description import Findings
+from opdex.openapi.document import Node
+from opdex.openapi.operations import METHODS, as_text
+from opdex.openapi.plain_text import quoted
+from opdex.openapi.references import References
+
+_PATH_ITEM_FIELDS = frozenset({"$ref", "summary", "description", "servers", "parameters", *METHODS})
+_OPERATION_FIELDS = frozenset({
+    "$ref", "tags", "summary", "description", "externalDocs", "operationId", "parameters", "requestBody", "responses",
+    "callbacks", "deprecated", "security", "servers", "consumes", "produces", "schemes",
+})  # fmt: skip
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_RESPONSE_KEY = re.compile(r"[1-5](?:[0-9]{2}|XX)|default|x-.*", re.IGNORECASE | re.DOTALL)
+_COMPONENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def check(document: Node, items: Iterable[tuple[str, Node]], references: References, findings: Findings) -> None:
+    """Note what the specification does not allow and a reader of this document may stumble over."""
+    info = document.get("info")
+    if not isinstance(info, dict) or not as_text(info.get("title")):
+        findings.add("no_title", "`info.title` is missing.", "info", "title")
+    servers = document.get("servers")
+    for number, server in enumerate(servers if isinstance(servers, list) else ()):
+        if not isinstance(server, dict) or as_text(server.get("url")) is None or "url" not in server:
+            findings.add("unusable_server", "This server has no `url`.", "servers", number)
+    _check_component_names(document, findings)
+    for path, item in items:
+        _check_path_item(path, item, references, findings)
+
+
+def _check_component_names(document: Node, findings: Findings) -> None:
+    components = document.get("components")
+    for kind, named in components.items() if isinstance(components, dict) else ():
+        for name in named if isinstance(named, dict) and not kind.startswith("x-") else ():
+            if not _COMPONENT_NAME.fullmatch(name):
+                findings.add(
+                    "component_name",
+                    f"The name {quoted(name)} has characters other than letters, digits, dots, dashes and underscores.",
+                    "components", kind, name,
+                )  # fmt: skip
+
+
+def _check_path_item(path: str, item: Node, references: References, findings: Findings) -> None:
+    _check_fields(item, _PATH_ITEM_FIELDS, findings, "paths", path)
+    shared = _Parameters(item, references, findings, "paths", path)
+    placeholders = set(_PLACEHOLDER.findall(path))
+    for method in METHODS:
+        node = references.resolve(item.get(method))
+        if not isinstance(node, dict):
+            continue
+        at = ("paths", path, method)
+        _check_fields(node, _OPERATION_FIELDS, findings, *at)
+        own = _Parameters(node, references, findings, *at)
+        in_path = shared.in_path | own.in_path
+        for name in sorted(in_path - placeholders):
+            findings.add("path_parameter_unused", f"The path has no placeholder for the parameter {quoted(name)}.", *at)
+        if shared.complete and own.complete:
+            for name in sorted(placeholders - in_path):
+                findings.add(
+                    "path_parameter_missing", f"No parameter is declared for the placeholder {quoted(name)}.", *at
+                )
+        responses = node.get("responses")
+        for key in responses if isinstance(responses, dict) else ():
+            if not _RESPONSE_KEY.fullmatch(key):
+                findings.add("response_code", f"{quoted(key)} is no response code.", *at, "responses", key)
+
+
+class _Parameters:
+    """The parameters of one path item or operation: the names of those in the path, and whether all could be read."""
+
+    def __init__(self, node: Node, references: References, findings: Findings, *at: str) -> None:
+        self.in_path: set[str] = set()
+        self.complete = "$ref" not in node or references.resolve({"$ref": node["$ref"]}) is not None
+        seen: set[tuple[str, str]] = set()
+        for number, parameter in self._listed(node):
+            parameter = references.resolve(parameter)
+            if not isinstance(parameter, dict):
+                self.complete = False
+                continue
+            name, place = as_text(parameter.get("name")) or "", as_text(parameter.get("in")) or ""
+            if (name, place) in seen:
+                findings.add(
+                    "duplicate_parameter", f"The {place} parameter {quoted(name)} is there twice.",
+                    *at, "parameters", number,
+                )  # fmt: skip
+            seen.add((name, place))
+            if place == "path":
+                self.in_path.add(name)
+
+    @staticmethod
+    def _listed(node: Node) -> Iterator[tuple[int, Any]]:
+        parameters = node.get("parameters")
+        return iter(enumerate(parameters if isinstance(parameters, list) else ()))
+
+
+def _check_fields(node: Node, known: frozenset[str], findings: Findings, *at: str) -> None:
+    for key in node:
+        if key not in known and not key.startswith("x-"):
+            findings.add("unknown_field", f"{quoted(key)} means nothing to OpenAPI here; is it misspelt?", *at, key)

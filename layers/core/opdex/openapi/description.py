@@ -1,0 +1,72 @@
+"""What a document says, as the rest of the system sees it."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from opdex.openapi.plain_text import cut, on_one_line, storable
+
+MAX_WARNINGS_PER_CODE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the word of the HTTP contract; nothing here uses Python's own
+    """Something that was repaired or skipped, and where: ``pointer`` is a JSON pointer."""
+
+    code: str
+    message: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path. ``text`` is what gets embedded; ``text_hash`` its key, 32 bytes."""
+
+    operation_id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    tags: tuple[str, ...]
+    deprecated: bool
+    text: str
+    text_hash: bytes
+
+
+@dataclass(frozen=True)
+class Description:
+    """One OpenAPI document: its operations in the document's order, and what was wrong with it."""
+
+    title: str
+    openapi_version: str
+    base_path: str
+    operations: tuple[Operation, ...]
+    warnings: tuple[Warning, ...]
+
+
+def json_pointer(*tokens: str | int) -> str:
+    """Return the JSON pointer (RFC 6901) made of these tokens."""
+    return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
+
+
+class Findings:
+    """Collects warnings; of each code only the first few are kept, and the rest are counted."""
+
+    def __init__(self) -> None:
+        self._kept: list[Warning] = []
+        self._counts: Counter[str] = Counter()
+
+    def add(self, code: str, message: str, *tokens: str | int) -> None:
+        """Note one finding at the place that the tokens lead to."""
+        self._counts[code] += 1
+        if self._counts[code] <= MAX_WARNINGS_PER_CODE:
+            pointer = cut(storable(json_pointer(*tokens)), 2000)
+            self._kept.append(Warning(code, cut(on_one_line(message), 500), pointer))
+
+    def warnings(self) -> tuple[Warning, ...]:
+        """Return what was kept, and one closing line for each code that has more."""
+        more = [
+            Warning(code, f"{count - MAX_WARNINGS_PER_CODE} more of the same kind.", "")
+            for code, count in self._counts.items()
+            if count > MAX_WARNINGS_PER_CODE
+        ]
+        return (*self._kept, *more)

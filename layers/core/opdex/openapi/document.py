@@ -1,0 +1,164 @@
+"""From bytes to the mapping that an OpenAPI document is."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from opdex.errors import DocumentEmpty, DocumentUnreadable, NotOpenApi, UnsupportedVersion
+from opdex.openapi.description import Findings
+from opdex.openapi.limits import Limits
+from opdex.openapi.plain_text import on_one_line, quoted
+from opdex.openapi.unpacking import decode, hold_to_size
+from opdex.openapi.yaml_document import read_yaml, too_deep, too_many_nodes
+
+Node = Mapping[str, Any]
+
+_JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_VERSION_3 = re.compile(r"3\.[01](?:[.-][\w.-]{1,20})?")
+# Text in braces that is no JSON may still be YAML's flow style; a large one never is, and reading it twice takes long.
+_MAX_FLOW_YAML = 1024 * 1024
+_DATA = frozenset({"example", "examples", "default", "enum", "const", "value"})
+_NAMES = frozenset({
+    "properties", "patternProperties", "$defs", "definitions", "schemas", "parameters", "headers", "responses",
+    "requestBodies", "links", "callbacks", "pathItems", "paths", "webhooks", "content",
+})  # fmt: skip
+
+
+def read_document(raw: bytes, limits: Limits, findings: Findings) -> Node:
+    """Return the top mapping of a JSON or YAML document, in which every key is a string.
+
+    Raises one of the DocumentError family, or TooLarge; nothing else, whatever the bytes are.
+    """
+    hold_to_size(raw, limits.max_bytes)
+    text = decode(raw)
+    start = text[:4096].lstrip()[:1] or text.lstrip()[:1]
+    if not start:
+        raise DocumentEmpty("The document is empty; send an OpenAPI description in JSON or YAML.")
+    if start == "<":
+        raise NotOpenApi("This is an HTML or XML page, not an OpenAPI description; send the JSON or YAML itself.")
+    document = _read_json_or_yaml(text, limits, findings) if start in "{[" else read_yaml(text, limits, findings)
+    if not isinstance(document, dict):
+        kind = {list: "a list", str: "plain text", type(None): "empty"}.get(type(document), "a single value")
+        raise NotOpenApi(f"The document is {kind}, not an OpenAPI description, which begins with `openapi: 3…`.")
+    return document
+
+
+def openapi_version(document: Node) -> str:
+    """Return the version of the specification that the document says it follows, as text.
+
+    Raises NotOpenApi where it says none, and UnsupportedVersion where it says one that is not understood.
+    """
+    for field in ("openapi", "swagger"):
+        if field not in document:
+            continue
+        version = document[field]
+        version = on_one_line(version) if isinstance(version, str) else ""
+        if field == "openapi" and _VERSION_3.fullmatch(version):
+            return version
+        if field == "swagger" and version in ("2.0", "2"):
+            return "2.0"
+        raise UnsupportedVersion(
+            f"`{field}: {quoted(document[field])}` is not understood; swagger 2.0 and openapi 3.0 and 3.1 are.",
+            pointer=f"/{field}",
+        )
+    if "info" in document and "item" in document:
+        raise NotOpenApi("This is a Postman collection; export the API as OpenAPI and send that.")
+    if isinstance(document.get("log"), dict):
+        raise NotOpenApi("This is an HTTP archive (HAR), not an OpenAPI description.")
+    raise NotOpenApi("The document has no `openapi` or `swagger` field with the version that it follows; add it.")
+
+
+def survey(document: Node, limits: Limits) -> list[Node]:
+    """Return every mapping that has a ``$ref``, and hold the document to the limits on depth and nodes."""
+    references: list[Node] = []
+    level: list[Any] = [document]
+    depth = nodes = 0
+    while level:
+        depth += 1
+        if depth > limits.max_depth:
+            raise too_deep(limits)
+        below: list[Any] = []
+        for container in level:
+            nodes += len(container)
+            if type(container) is dict:
+                if "$ref" in container and isinstance(container["$ref"], str):
+                    references.append(container)
+                below += [value for value in container.values() if type(value) in (dict, list)]
+            else:
+                below += [value for value in container if type(value) in (dict, list)]
+        if nodes > limits.max_nodes:
+            raise too_many_nodes(limits)
+        level = below
+    return references
+
+
+def places(document: Node) -> Iterator[tuple[Any, tuple[str | int, ...]]]:
+    """Yield every mapping of the description with the keys that lead to it, in the document's order.
+
+    What examples, defaults and extensions hold is data of the API, not part of its description, and is left out.
+    """
+    stack: list[tuple[Any, tuple[str | int, ...]]] = [(document, ())]
+    while stack:
+        container, tokens = stack.pop()
+        if type(container) is dict:
+            yield container, tokens
+            # Under these a key is a name that the API chose, whatever it reads.
+            named = bool(tokens) and tokens[-1] in _NAMES
+            inner: list[tuple[Any, tuple[str | int, ...]]] = [
+                (value, (*tokens, key))
+                for key, value in container.items()
+                if type(value) in (dict, list) and (named or not (key in _DATA or key[:2] == "x-"))
+            ]
+        else:
+            inner = [(v, (*tokens, n)) for n, v in enumerate(container) if type(v) in (dict, list)]
+        stack += reversed(inner)
+
+
+def _read_json_or_yaml(text: str, limits: Limits, findings: Findings) -> object:
+    try:
+        return _read_json(text, limits, findings)
+    except json.JSONDecodeError as error:
+        if len(text) <= _MAX_FLOW_YAML:
+            try:
+                return read_yaml(text, limits, findings)
+            except DocumentUnreadable:
+                pass  # it looks like JSON, so the JSON error helps more
+        raise DocumentUnreadable(
+            f"The document is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}.",
+            line=error.lineno,
+            column=error.colno,
+        ) from None
+
+
+def _read_json(text: str, limits: Limits, findings: Findings) -> object:
+    # Counted before anything is built: a document of 32 MB can hold ten million empty lists.
+    if _separators(text) > limits.max_nodes and _separators(_JSON_STRING.sub('""', text)) > limits.max_nodes:
+        raise too_many_nodes(limits)
+    repeated: dict[int, tuple[dict[str, Any], list[str]]] = {}  # by identity; what is held is not freed and mistaken
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        items = dict(pairs)
+        if len(items) != len(pairs):
+            seen: set[str] = set()
+            twice = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+            repeated[id(items)] = items, twice
+        return items
+
+    try:
+        # Numbers stay as written, as in YAML: `1.10` is a version, not 1.1.
+        document = json.loads(text, object_pairs_hook=mapping, parse_int=str, parse_float=str, parse_constant=str)
+    except RecursionError:
+        raise too_deep(limits) from None
+    if repeated and isinstance(document, dict):
+        survey(document, limits)
+        for container, tokens in places(document):
+            for key in repeated.get(id(container), ((), ()))[1]:
+                findings.add(
+                    "duplicate_key", f"The key {quoted(key)} is there twice; the last one is used.", *tokens, key
+                )
+    return document
+
+
+def _separators(text: str) -> int:
+    return text.count("{") + text.count("[") + text.count(",")

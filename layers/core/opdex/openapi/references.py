@@ -1,0 +1,95 @@
+"""Local references (``#/…``) within one document. Nothing is ever read from a disk or the network."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from opdex.openapi.description import Findings
+from opdex.openapi.document import Node, places
+from opdex.openapi.plain_text import quoted
+
+_MISSING = object()
+# A pointer may lead through a mapping that is itself a reference, whose pointer may do so again.
+_MAX_DETOURS = 8
+
+
+class References:
+    """Resolves the references of one document; each is followed once and remembered."""
+
+    def __init__(self, document: Node) -> None:
+        self._document = document
+        self._targets: dict[str, Any] = {}
+
+    def resolve(self, node: Any) -> Any:
+        """Return what the node stands for: itself, or what its ``$ref`` leads to in the end; None for nothing.
+
+        Fields beside the ``$ref`` win over those of a mapping that it leads to.
+        """
+        if not (isinstance(node, dict) and isinstance(node.get("$ref"), str)):
+            return node
+        target = self._follow(node["$ref"], 0)
+        if target is _MISSING:
+            return None
+        if len(node) > 1 and isinstance(target, dict):
+            return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+        return target
+
+    def report(self, references: Iterable[Node], findings: Findings) -> None:
+        """Warn of each reference that leads out of the document, nowhere, or round in a circle."""
+        broken = {
+            reference: problem
+            for reference in {node["$ref"] for node in references}
+            if (problem := self._problem(reference)) is not None
+        }
+        if not broken:
+            return
+        for node, tokens in places(self._document):
+            reference = node.get("$ref")
+            if isinstance(reference, str) and reference in broken:
+                code, message = broken[reference]
+                findings.add(code, message, *tokens)
+
+    def _problem(self, reference: str) -> tuple[str, str] | None:
+        if not reference.startswith("#"):
+            return "external_reference", f"{quoted(reference)} is outside of this document and was not followed."
+        if self._follow(reference, 0) is _MISSING:
+            return "unresolved_reference", f"{quoted(reference)} leads nowhere, or only to itself."
+        return None
+
+    def _follow(self, reference: str, detours: int) -> Any:
+        """Follow a chain of references to the first thing that is none."""
+        chain: dict[str, None] = {}
+        target: Any = _MISSING
+        while True:
+            if reference in self._targets:
+                target = self._targets[reference]
+                break
+            if reference in chain:
+                break  # a circle that never reaches anything
+            chain[reference] = None
+            node = self._look_up(reference, detours)
+            if not (isinstance(node, dict) and isinstance(node.get("$ref"), str)):
+                target = node
+                break
+            reference = node["$ref"]
+        self._targets.update(dict.fromkeys(chain, target))
+        return target
+
+    def _look_up(self, reference: str, detours: int) -> Any:
+        """Return what is at a local JSON pointer, or _MISSING."""
+        if reference == "#":
+            return self._document
+        if not reference.startswith("#/") or detours > _MAX_DETOURS:
+            return _MISSING
+        node: Any = self._document
+        for token in reference[2:].split("/"):
+            token = unquote(token).replace("~1", "/").replace("~0", "~")
+            if isinstance(node, dict) and token not in node and isinstance(node.get("$ref"), str):
+                node = self._follow(node["$ref"], detours + 1)
+            if isinstance(node, dict) and token in node:
+                node = node[token]
+            elif isinstance(node, list) and token.isascii() and token.isdigit() and int(token[:9]) < len(node):
+                node = node[int(token[:9])]
+            else:
+                return _MISSING
+        return node

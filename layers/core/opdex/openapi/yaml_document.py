@@ -1,0 +1,244 @@
+"""YAML text to plain data, without recursion, under limits.
+
+PyYAML's own constructors are not used. They follow YAML 1.1, where ``on`` is a boolean, ``2024-01-01`` a date and
+``1.10`` the number 1.1, while OpenAPI means strings. Here a plain ``true``, ``false`` or ``null`` is what it says and
+any other scalar is the string that was written, which is also how the JSON side reads numbers. Building the data from
+the parser's events, one at a time, is faster than the loaders, cannot overflow the stack, and can stop at any moment.
+"""
+
+import time
+from typing import Any, Final
+
+from yaml import CollectionEndEvent, DocumentStartEvent, MappingStartEvent, ScalarEvent, StreamEndEvent
+from yaml._yaml import CParser
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import AliasEvent, CollectionStartEvent, NodeEvent
+
+from opdex.errors import DocumentTooComplex, DocumentUnreadable
+from opdex.openapi.description import Findings
+from opdex.openapi.limits import Limits
+from opdex.openapi.plain_text import quoted
+
+_PLAIN: Final[dict[str, bool | None]] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+_CORE = "tag:yaml.org,2002:"
+_TYPED_TAGS = frozenset({None, _CORE + "null", _CORE + "bool"})
+_KNOWN_TAGS = frozenset({None, "!", *(_CORE + name for name in (
+    "str", "int", "float", "bool", "null", "map", "seq", "set", "omap", "timestamp", "binary", "merge", "value",
+))})  # fmt: skip
+
+
+class _Key:
+    """A state of the key of a mapping under construction that is no usable text."""
+
+
+_NONE_YET, _MERGE, _UNUSABLE = _Key(), _Key(), _Key()
+_STILL_OPEN = (None, 0)  # what an anchor stands for before its node is complete
+
+
+class _Frame:
+    """A mapping or sequence under construction. ``size`` counts its nodes, aliases in full."""
+
+    __slots__ = ("anchor", "items", "key", "merged", "size")
+
+    def __init__(self, items: dict[str, Any] | list[Any], anchor: str | None = None) -> None:
+        self.items = items
+        self.anchor = anchor
+        self.key: str | _Key = _NONE_YET
+        self.merged: list[Any] = []
+        self.size = 1
+
+
+class _Composer:
+    def __init__(self, limits: Limits, findings: Findings) -> None:
+        self.limits = limits
+        self.findings = findings
+        self.anchors: dict[str | None, tuple[Any, int]] = {}
+        self.documents: list[Any] = []
+        self.frame = _Frame(self.documents)
+        self.outer: list[_Frame] = []
+
+    def compose(self, text: str) -> Any:
+        next_event = CParser(text).get_event
+        deadline = time.monotonic() + self.limits.max_seconds
+        count = 0
+        while True:
+            event = next_event()
+            count += 1
+            if not count & 1023:
+                self._check_cost(count, deadline)
+            if isinstance(event, ScalarEvent):
+                self._take_scalar(event)
+            elif isinstance(event, CollectionStartEvent):
+                self._begin(event)
+            elif isinstance(event, CollectionEndEvent):
+                self._end()
+            elif isinstance(event, AliasEvent):
+                self._take_alias(event)
+            elif isinstance(event, DocumentStartEvent) and self.documents:
+                line, _ = _place(event)
+                raise DocumentUnreadable(
+                    f"A second YAML document begins at line {line}; send one document alone.", line=line
+                )
+            elif isinstance(event, StreamEndEvent):
+                return self.documents[0] if self.documents else None
+
+    def _take_scalar(self, event: ScalarEvent) -> None:
+        if event.tag not in _KNOWN_TAGS:
+            _refuse_tag(event)
+        text, frame = event.value, self.frame
+        if frame.key is _NONE_YET and isinstance(frame.items, dict):
+            # Keys are never typed: `on:` and `200:` are what they look like.
+            frame.key = _MERGE if text == "<<" and event.implicit[0] else text
+            if event.anchor is not None:
+                self.anchors[event.anchor] = (text, 1)
+            return
+        value = _PLAIN.get(text, text) if event.implicit[0] and event.tag in _TYPED_TAGS else text
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (value, 1)
+        self._add(value, 1)
+
+    def _begin(self, event: CollectionStartEvent) -> None:
+        if event.tag not in _KNOWN_TAGS:
+            _refuse_tag(event)
+        self.outer.append(self.frame)
+        if len(self.outer) > self.limits.max_depth:
+            raise too_deep(self.limits, line=_place(event)[0])
+        self.frame = _Frame({} if isinstance(event, MappingStartEvent) else [], event.anchor)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = _STILL_OPEN
+
+    def _end(self) -> None:
+        done = self.frame
+        if done.merged:
+            self._merge(done)
+        if done.anchor is not None:
+            self.anchors[done.anchor] = (done.items, done.size)
+        self.frame = self.outer.pop()
+        self._add(done.items, done.size)
+
+    def _take_alias(self, event: AliasEvent) -> None:
+        line, column = _place(event)
+        name = quoted(event.anchor or "")
+        found = self.anchors.get(event.anchor)
+        if found is None:
+            raise DocumentUnreadable(
+                f"Line {line} uses the alias {name}, but no anchor of that name stands before it.",
+                line=line,
+                column=column,
+            )
+        if found is _STILL_OPEN:
+            self.findings.add("alias_cycle", f"The alias {name} contains itself; it is taken as null.", *self._path())
+        self._add(*found)
+
+    def _add(self, value: Any, size: int) -> None:
+        """Put a complete node where it belongs: into a list, or into a mapping as a value or (text alone) a key."""
+        frame = self.frame
+        frame.size += size
+        if frame.size > self.limits.max_nodes:
+            raise too_many_nodes(self.limits)
+        items, key = frame.items, frame.key
+        if isinstance(items, list):
+            items.append(value)
+            return
+        if key is _NONE_YET:
+            frame.key = value if isinstance(value, str) else _UNUSABLE
+            return
+        frame.key = _NONE_YET
+        if isinstance(key, str):
+            if key in items:
+                message = f"The key {quoted(key)} is there twice; the last one is used."
+                self.findings.add("duplicate_key", message, *self._path(), key)
+            items[key] = value
+        elif key is _MERGE:
+            frame.merged += value if isinstance(value, list) else [value]
+        else:
+            message = "A key that is itself a mapping, a list or null was skipped; write it as text."
+            self.findings.add("unusable_key", message, *self._path())
+
+    def _merge(self, frame: _Frame) -> None:
+        """Add the entries of ``<<`` that the mapping does not have itself; of several sources the first wins."""
+        for source in frame.merged:
+            if isinstance(source, dict) and isinstance(frame.items, dict):
+                for key, value in source.items():
+                    frame.items.setdefault(key, value)
+            else:
+                self.findings.add(
+                    "unusable_merge", "The value of this << is no mapping; it was skipped.", *self._path()
+                )
+
+    def _path(self) -> list[str | int]:
+        """Return what leads to the frame under construction."""
+        return [
+            len(frame.items) if isinstance(frame.items, list) else frame.key if isinstance(frame.key, str) else "<<"
+            for frame in self.outer[1:]
+        ]
+
+    def _check_cost(self, events: int, deadline: float) -> None:
+        if events > 2 * self.limits.max_nodes:  # a bound on keys too, which are no nodes
+            raise too_many_nodes(self.limits)
+        if time.monotonic() > deadline:
+            raise DocumentTooComplex(
+                f"Reading the document takes longer than {self.limits.max_seconds:g} s (max_seconds); "
+                "split it, or send it as JSON, which is read many times faster.",
+                limit="max_seconds",
+                value=self.limits.max_seconds,
+            )
+
+
+def _place(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _refuse_tag(event: NodeEvent) -> None:
+    line, column = _place(event)
+    tag = quoted(getattr(event, "tag", ""))
+    raise DocumentUnreadable(
+        f"The YAML tag {tag} at line {line} is not part of OpenAPI; remove it.", line=line, column=column
+    )
+
+
+def too_deep(limits: Limits, **where: int) -> DocumentTooComplex:
+    """Return the error for a document that is nested too deep."""
+    at = f" at line {where['line']}" if "line" in where else ""
+    return DocumentTooComplex(
+        f"The document is nested more than {limits.max_depth} levels deep (max_depth){at}; "
+        "move inner schemas to components and refer to them.",
+        limit="max_depth",
+        value=limits.max_depth,
+        **where,
+    )
+
+
+def too_many_nodes(limits: Limits) -> DocumentTooComplex:
+    """Return the error for a document of too many nodes."""
+    return DocumentTooComplex(
+        f"The document has more than {limits.max_nodes} nodes (max_nodes), YAML aliases counted in full; split it.",
+        limit="max_nodes",
+        value=limits.max_nodes,
+    )
+
+
+def read_yaml(text: str, limits: Limits, findings: Findings) -> Any:
+    """Return the data of one YAML document: dicts with string keys, lists, strings, booleans and None.
+
+    Raises DocumentUnreadable with line and column, or DocumentTooComplex with the limit that was passed.
+    """
+    try:
+        return _Composer(limits, findings).compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problem = "; ".join(filter(None, (error.problem, error.context))) or "it cannot be parsed"
+        raise DocumentUnreadable(
+            f"The document is not valid YAML at line {line}, column {column}: {problem}.", line=line, column=column
+        ) from None
+    except YAMLError as error:
+        position = getattr(error, "position", None)
+        raise DocumentUnreadable(
+            f"The document is not valid YAML: the character at position {position} is not allowed; "
+            "remove control characters.",
+            position=position,
+        ) from None
