@@ -1,5 +1,6 @@
 """Brings the schema up to date: ``migrations/NNNN_name.sql``, forward only, never edited once applied."""
 
+import importlib.util
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +29,14 @@ class Migration(NamedTuple):
     def sha256(self) -> str:
         """The checksum under which it is recorded."""
         return sha256(self.sql).hexdigest()
+
+
+def deployed_folder() -> Path:
+    """Return the folder of migrations that is deployed beside this package. Raises MigrationFailed."""
+    package = importlib.util.find_spec("migrations")
+    if package is None or not package.submodule_search_locations:
+        raise MigrationFailed("The migrations were not deployed: attach MigrationsLayer to MigrateFunction.")
+    return Path(next(iter(package.submodule_search_locations)))
 
 
 def migrate(connection: Connection, folder: Path) -> list[str]:
