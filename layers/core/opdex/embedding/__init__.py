@@ -1,0 +1,29 @@
+"""From operation texts to vectors: the Embedder contract, its providers, and the size of chunks."""
+
+from opdex.embedding.batching import ChunkSizer
+from opdex.embedding.contract import BatchLimits, Embedder, ModelIdentity, Vector, checked
+from opdex.errors import ConfigurationError
+from opdex.settings import EmbeddingSettings
+
+__all__ = ["BatchLimits", "ChunkSizer", "Embedder", "ModelIdentity", "Vector", "checked", "make_embedder"]
+
+
+def make_embedder(settings: EmbeddingSettings) -> Embedder:
+    """Return the embedder that the settings choose; nothing is loaded or called yet. Raises ConfigurationError."""
+    match settings.embedding_provider:
+        case "minilm":
+            from opdex.embedding.minilm import MODEL, MiniLmEmbedder
+
+            if settings.embedding_model not in ("", MODEL):
+                raise ConfigurationError(
+                    f"EMBEDDING_MODEL must be empty or {MODEL} where EMBEDDING_PROVIDER is minilm."
+                )
+            return MiniLmEmbedder()
+        case "ollama":
+            from opdex.embedding.ollama import DEFAULT_MODEL, DEFAULT_URL, OllamaEmbedder
+
+            return OllamaEmbedder(
+                url=settings.embedding_url or DEFAULT_URL,
+                model=settings.embedding_model or DEFAULT_MODEL,
+                query_timeout=settings.embedding_query_timeout_seconds,
+            )
