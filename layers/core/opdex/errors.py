@@ -223,6 +223,12 @@ class LeaseLost(OpdexError):
     code = "lease_lost"
 
 
+class DatabaseFailed(OpdexError):
+    """The database refused a statement; see the log for the cause."""
+
+    code = "database_failed"
+
+
 class DatabaseUnavailable(OpdexError):
     """The database is away; try again shortly."""
 
@@ -239,3 +245,15 @@ class MigrationFailed(OpdexError):
     """A migration could not be applied."""
 
     code = "migration_failed"
+
+
+class MalformedWakeUp(OpdexError):
+    """The message is no wake-up that this version understands."""
+
+    code = "malformed_wake_up"
+
+
+class AnswerTooLarge(OpdexError):
+    """The answer would pass the 6 MB that a function can return; ask for less with `limit`."""
+
+    code = "answer_too_large"

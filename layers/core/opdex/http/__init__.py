@@ -1,0 +1,1 @@
+"""The HTTP contract: routes, request and response models, keys and roles, the portal."""

@@ -1,0 +1,106 @@
+"""What clients get, where it is more than the models of the packages below."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, WrapSerializer
+
+from opdex.catalog.models import Catalog, Changes, Spec, Upload
+from opdex.http.keys_store import Key
+from opdex.jobs.models import EmbeddingStatus, Enqueued, Job
+from opdex.search import SearchAnswer
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+# Without annotations on purpose: with a return type it would replace the model's schema in /openapi.json.
+_only_what_is_known = WrapSerializer(lambda status, dump: {k: v for k, v in dump(status).items() if v is not None})
+
+Next = Annotated[str | None, Field(exclude_if=_is_none, description="The cursor of the next page, where there is one.")]
+
+
+class Health(BaseModel):
+    """The service answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class CatalogPage(BaseModel):
+    """Catalogs by id."""
+
+    catalogs: list[Catalog]
+    next: Next = None
+
+
+class SpecList(BaseModel):
+    """A catalog's specs by name."""
+
+    specs: list[Spec]
+
+
+class UploadAnswer(Spec):
+    """The spec as stored, and how its operations differ from those of the revision before."""
+
+    changes: Changes
+
+    @classmethod
+    def of(cls, upload: Upload) -> "UploadAnswer":
+        """Return the answer to an upload."""
+        return cls(**dict(upload.spec), changes=upload.changes)
+
+
+class EmbeddingStatusPage(BaseModel):
+    """Where each spec stands; a field that is not known is absent."""
+
+    specs: list[Annotated[EmbeddingStatus, _only_what_is_known]]
+    next: Next = None
+
+
+class JobPage(BaseModel):
+    """Embedding jobs, newest first."""
+
+    jobs: list[Job]
+    next: Next = None
+
+
+class Queued(Enqueued):
+    """A spec is embedded again."""
+
+    status: Literal["queued"] = "queued"
+
+
+class AllQueued(BaseModel):
+    """Specs are embedded again."""
+
+    status: Literal["queued"] = "queued"
+    jobs: list[Enqueued]
+
+
+class Cancelled(BaseModel):
+    """The job was cancelled; its worker stops within one chunk."""
+
+    job_id: int
+    status: Literal["cancelled"] = "cancelled"
+
+
+class ProviderStatus(BaseModel):
+    """The embedding provider; ``dimension`` is unknown until its first vector was written."""
+
+    kind: str
+    model: str
+    dimension: int | None
+    status: Literal["ok", "unconfigured", "unreachable"]
+    workers: int
+
+
+class FoundOperations(SearchAnswer):
+    """What a search found; `note` says why the ranking is not the one that was asked for, or where it is partial."""
+
+    note: Annotated[str | None, Field(exclude_if=_is_none)] = None
+
+
+class KeyList(BaseModel):
+    """All keys, without the keys themselves."""
+
+    keys: list[Key]

@@ -1,0 +1,173 @@
+"""The API: one object that takes a gateway event and returns a gateway answer, whatever happens."""
+
+from time import perf_counter
+from typing import Any, Final
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import OpenAPIRequestValidationMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic_core import to_json
+
+from opdex import errors
+from opdex.errors import AnswerTooLarge, MalformedRequest, OpdexError
+from opdex.http.answer_size import MAX_PAYLOAD_BYTES, payload_bytes
+from opdex.http.authentication import authenticate, authorize, sent_key
+from opdex.http.bodies import body_bytes, media_type
+from opdex.http.catalogs import catalog_routes
+from opdex.http.context import ApiContext
+from opdex.http.embedding import embedding_routes
+from opdex.http.error_map import ErrorAnswer, error_response
+from opdex.http.keys import key_routes
+from opdex.http.routing import ROLE_EXTENSION
+from opdex.http.search import search_routes
+from opdex.http.service import service_routes
+from opdex.http.service_description import describe_service
+from opdex.http.specs import spec_routes
+from opdex.observability import logger
+
+BASE_PATH: Final = "/api/v1/admin"
+
+# An id that nothing can have is an id that was not found.
+_NOT_FOUND: Final[dict[str, type[errors.NotFound]]] = {
+    "catalog_id": errors.CatalogNotFound,
+    "spec_name": errors.SpecNotFound,
+    "job_id": errors.JobNotFound,
+    "key_id": errors.KeyNotFound,
+}
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class Api:
+    """Answers gateway events. Each request is authenticated, then validated, then run; no error gets past."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._resolver = resolver = _Resolver(serializer=_serialize)
+        validate = OpenAPIRequestValidationMiddleware()  # type: ignore[no-untyped-call]
+        resolver.use([self._authenticate, _read_json, validate])
+        resolver.exception_handler(Exception)(self._answer_error)
+        for routes in (
+            catalog_routes(context),
+            spec_routes(context),
+            embedding_routes(context),
+            search_routes(context),
+            key_routes(context),
+        ):
+            resolver.include_router(routes, prefix=BASE_PATH)
+        resolver.include_router(service_routes(context, lambda: describe_service(resolver)))
+
+    def __call__(self, event: dict[str, Any], lambda_context: LambdaContext) -> dict[str, Any]:
+        """Return the answer to an API Gateway REST proxy event."""
+        began = perf_counter()
+        request_id = str(event.get("requestContext", {}).get("requestId", ""))
+        logger.set_correlation_id(request_id)
+        try:
+            answer = self._resolver.resolve({**event, "path": _path(event)}, lambda_context)
+            if payload_bytes(answer) > MAX_PAYLOAD_BYTES:
+                raise AnswerTooLarge
+        except Exception as error:  # noqa: BLE001 - what the resolver itself stumbles over, written down here
+            answer = self._bare_answer(error)
+        headers = answer.setdefault("multiValueHeaders", {})
+        for name, value in {**_HEADERS, "X-Request-Id": request_id}.items():
+            headers.setdefault(name, [value])
+        logger.info(
+            "request",
+            extra={
+                "method": event.get("httpMethod"),
+                "path": event.get("path"),
+                "status": answer["statusCode"],
+                "duration_ms": round((perf_counter() - began) * 1000, 1),
+            },
+        )
+        return answer
+
+    def _authenticate(self, app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
+        extensions = app.context["_route"].openapi_extensions
+        if extensions is None:  # only the resolver's own stand-in for an unknown address has none
+            raise self._resolver.no_such_route()
+        required = extensions.get(ROLE_EXTENSION)
+        if required is not None:
+            sent = sent_key(app.current_event.headers)
+            with self._context.database.transaction() as c:
+                key = authenticate(c, sent)
+            authorize(key, required)
+        return next_middleware(app)
+
+    def _answer_error(self, error: Exception) -> Response[ErrorAnswer]:
+        known = _as_opdex_error(error, self._resolver.current_event.http_method)
+        response = error_response(known)
+        if response.status_code == 500:
+            logger.error("request failed", exc_info=error)
+        elif response.status_code > 500:
+            logger.warning("request failed", extra={"error_code": known.code, "cause": str(error.__cause__ or error)})
+        return response
+
+    def _bare_answer(self, error: Exception) -> dict[str, Any]:
+        logger.error("request failed", exc_info=error)
+        response = error_response(error if isinstance(error, AnswerTooLarge) else OpdexError())
+        return {
+            "statusCode": response.status_code,
+            "multiValueHeaders": {"Content-Type": ["application/json"]},
+            "body": _serialize(response.body),
+            "isBase64Encoded": False,
+        }
+
+
+class _Resolver(APIGatewayRestResolver):
+    """Tells an unknown address from a known one that does not take the method."""
+
+    def no_such_route(self) -> OpdexError:
+        path = self.current_event.path
+        allowed = {route.method for route in self._static_routes + self._dynamic_routes if route.rule.match(path)}
+        return errors.MethodNotAllowed(allowed=sorted(allowed)) if allowed else errors.NotFound()
+
+
+def _read_json(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Read a JSON body before the validation does, so that no way of being malformed is an error of ours."""
+    if app.context["_route"].dependant.body_params:
+        if media_type(app.current_event) not in ("", "application/json"):
+            raise errors.UnsupportedMediaType("Send the body as application/json.")
+        try:
+            body_bytes(app.current_event).decode("utf-8")
+            read = app.current_event.json_body  # kept there for the validation
+        except (ValueError, RecursionError) as error:
+            raise MalformedRequest(f"The body is no JSON that can be read: {error}.") from None
+        if not isinstance(read, dict):
+            raise MalformedRequest("The body must be a JSON object.")
+    return next_middleware(app)
+
+
+def _as_opdex_error(error: Exception, method: str) -> OpdexError:
+    if isinstance(error, OpdexError):
+        return error
+    if not isinstance(error, RequestValidationError):
+        return OpdexError()
+    fields: list[dict[str, str]] = []
+    for problem in error.errors():
+        place, *names = map(str, problem["loc"])
+        name = ".".join(names)
+        # A name that a PUT would create is malformed; anything else at an impossible address is not there.
+        if place == "path" and not (method == "PUT" and name == "spec_name"):
+            return _NOT_FOUND[name]()
+        fields.append({"in": place, "name": name, "problem": problem["msg"]})
+    named = "; ".join(f"{field['name'] or field['in']}: {field['problem']}" for field in fields)
+    return MalformedRequest(f"The request is malformed: {named}.", fields=fields)
+
+
+def _path(event: dict[str, Any]) -> str:
+    """Return the path below the stage and below the base path of a custom domain, which `path` still has."""
+    proxy = (event.get("pathParameters") or {}).get("proxy")
+    if event.get("resource") == "/{proxy+}" and proxy is not None:
+        return "/" + str(proxy).lstrip("/")
+    return "/" if event.get("resource") == "/" else str(event.get("path") or "/")
+
+
+def _serialize(body: Any) -> str:
+    return "" if body is None else to_json(body, inf_nan_mode="null").decode()

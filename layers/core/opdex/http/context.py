@@ -1,0 +1,44 @@
+"""What the routes work with: one explicit object, built once a process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from opdex.database import Database
+from opdex.embedding import Embedder
+from opdex.errors import QueueUnavailable
+from opdex.jobs.wakeups import WakeUp
+from opdex.observability import logger
+from opdex.settings import ApiSettings
+
+
+class WakeUps(Protocol):
+    """Where wake-ups go."""
+
+    def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
+        """Send one wake-up. Raises QueueUnavailable."""
+
+
+@dataclass(frozen=True)
+class ApiContext:
+    """The settings, the database, the queue, and the embedder that is made when a request first needs it."""
+
+    settings: ApiSettings
+    database: Database
+    wake_ups: WakeUps
+    make_embedder: Callable[[], Embedder]
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedding provider of this stack. Raises ConfigurationError."""
+        return self.make_embedder()
+
+    def wake(self, job_id: int | None) -> None:
+        """Wake a worker, after the commit; one is enough, since each claim wakes the next. Never fails a request."""
+        if job_id is None:
+            return
+        try:
+            self.wake_ups.send(WakeUp(job_id=job_id))
+        except QueueUnavailable:
+            logger.warning("wake-up not sent, the sweep will", exc_info=True, extra={"job_id": job_id})

@@ -1,0 +1,88 @@
+"""Which status each error has, and the one shape in which all of them leave the service."""
+
+from typing import Any, Final
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from opdex import errors
+from opdex.errors import OpdexError
+
+# Every class by name: a new one is placed by a decision, not by what it happens to inherit from.
+STATUS_OF: Final[dict[type[OpdexError], int]] = {
+    errors.OpdexError: 500,
+    errors.MalformedRequest: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.CatalogNotFound: 404,
+    errors.SpecNotFound: 404,
+    errors.JobNotFound: 404,
+    errors.KeyNotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.CatalogExists: 409,
+    errors.JobHasEnded: 409,
+    errors.JobIsOpen: 409,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.DocumentError: 422,
+    errors.DocumentEmpty: 422,
+    errors.DocumentUnreadable: 422,
+    errors.NotOpenApi: 422,
+    errors.UnsupportedVersion: 422,
+    errors.DocumentTooComplex: 422,
+    errors.ProviderError: 502,
+    errors.ProviderThrottled: 503,
+    errors.ProviderUnavailable: 503,
+    errors.ProviderTimeout: 503,
+    errors.ProviderFailed: 502,
+    errors.ProviderMisbehaved: 502,
+    errors.ProviderRefused: 502,
+    errors.TextRejected: 502,
+    errors.TextTooSlow: 502,
+    errors.ConfigurationError: 500,
+    errors.LeaseLost: 500,
+    errors.DatabaseUnavailable: 503,
+    errors.QueueUnavailable: 503,
+    errors.MalformedWakeUp: 500,
+    errors.MigrationFailed: 500,
+    errors.AnswerTooLarge: 500,
+}
+
+# A database that was paused takes about 15 s to wake; asking again every few seconds finds it soon after.
+_RETRY_AFTER_SECONDS: Final = 5
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong. ``code`` is stable; ``message`` says what to do; ``details`` depend on the code."""
+
+    code: str
+    message: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class ErrorAnswer(BaseModel):
+    """The shape of every error."""
+
+    error: ErrorDetail
+
+
+def status_of(error: type[OpdexError]) -> int:
+    """Return the HTTP status of an error class."""
+    return STATUS_OF[error]
+
+
+def error_response(error: OpdexError) -> Response[ErrorAnswer]:
+    """Return the answer for an error, with the headers that its status asks for."""
+    status = status_of(type(error))
+    headers: dict[str, str | list[str]] = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="opdex"'
+    if status == 405:
+        headers["Allow"] = ", ".join(error.details.get("allowed", ()))
+    if status == 503:
+        wait = getattr(error, "retry_after", None)
+        headers["Retry-After"] = str(_RETRY_AFTER_SECONDS if wait is None else max(1, round(wait)))
+    detail = ErrorDetail(code=error.code, message=error.message, details=error.details)
+    return Response(status, "application/json", ErrorAnswer(error=detail), headers)

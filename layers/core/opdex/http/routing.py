@@ -1,0 +1,84 @@
+"""How a route is declared: its path, the role it asks for, and everything that /openapi.json says about it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, cast
+
+from aws_lambda_powertools.event_handler.api_gateway import Router
+from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+
+from opdex.errors import DatabaseUnavailable, Forbidden, MalformedRequest, OpdexError, Unauthenticated
+from opdex.http.error_map import ErrorAnswer, status_of
+
+type Role = Literal["reader", "editor", "admin"]
+
+# Where a route's role is kept: /openapi.json shows it, and authentication reads it from there.
+ROLE_EXTENSION: Final = "x-required-role"
+
+_KEYED: Final[tuple[type[OpdexError], ...]] = (Unauthenticated, Forbidden, DatabaseUnavailable)
+
+
+class Routes(Router):
+    """The routes of one area. Each is declared by :meth:`endpoint`, so none can be without a decision on its role."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._tag = tag
+
+    def endpoint[F: Callable[..., Any]](
+        self,
+        method: Literal["GET", "POST", "PUT", "DELETE"],
+        path: str,
+        *,
+        role: Role | None,
+        answers: dict[int, str],
+        errors: Sequence[type[OpdexError]] = (),
+        media_type: str | None = None,
+        request_body: dict[str, Any] | None = None,
+        documented: bool = True,
+    ) -> Callable[[F], F]:
+        """Register a route; ``role`` None makes it open. The first line of the function's docstring is its summary.
+
+        ``answers`` describes each successful status; ``media_type`` is that of an answer other than JSON;
+        ``request_body`` describes a body that the function reads by itself.
+        """
+
+        def register(function: F) -> F:
+            summary, _, description = (function.__doc__ or "").strip().partition("\n")
+            extensions: dict[str, Any] = {"security": []} if role is None else {ROLE_EXTENSION: role}
+            if request_body is not None:
+                extensions["requestBody"] = request_body
+            self.route(
+                path,
+                method,
+                summary=summary.rstrip("."),
+                description=" ".join(description.split()) or None,
+                operation_id=function.__name__,
+                tags=[self._tag],
+                status_code=min(answers),
+                responses=_responses(answers, media_type, (*errors, *(_KEYED if role else ()))),
+                openapi_extensions=extensions,
+                include_in_schema=documented,
+            )(function)
+            return function
+
+        return register
+
+
+def _responses(
+    answers: dict[int, str], media_type: str | None, errors: Sequence[type[OpdexError]]
+) -> dict[int, OpenAPIResponse]:
+    responses: dict[int, OpenAPIResponse] = {}
+    for status, meaning in answers.items():
+        responses[status] = {"description": meaning}
+        if status == 204:
+            responses[status]["content"] = {}
+        elif media_type is not None:
+            responses[status]["content"] = {media_type: {"schema": {"type": "string"}}}
+    meanings: dict[int, list[str]] = {}
+    listed: tuple[type[OpdexError], ...] = (MalformedRequest, *errors, OpdexError)
+    for error in dict.fromkeys(listed):
+        meanings.setdefault(status_of(error), []).append(f"`{error.code}`: {(error.__doc__ or '').splitlines()[0]}")
+    for status, lines in sorted(meanings.items()):
+        answer = {"description": "  \n".join(lines), "content": {"application/json": {"model": ErrorAnswer}}}
+        responses[status] = cast(OpenAPIResponse, answer)
+    return responses

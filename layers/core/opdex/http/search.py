@@ -1,0 +1,63 @@
+"""Search: operations by what they do."""
+
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import AfterValidator, StringConstraints
+
+from opdex.http.answer_size import fitting
+from opdex.http.answers import FoundOperations
+from opdex.http.context import ApiContext
+from opdex.http.requests import Limit, without_nul
+from opdex.http.routing import Routes
+from opdex.search import SearchRequest, search
+
+Wanted = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    AfterValidator(without_nul),
+    Query(min_length=1, max_length=1_000, description="What the operation should do."),
+]
+_Name = Annotated[str, AfterValidator(without_nul)]
+Names = Annotated[list[_Name] | None, Query(description="Only in these; may repeat.")]
+Method = Annotated[str | None, Query(pattern="^[A-Za-z]{1,20}$", description="Only this HTTP method.")]
+Tag = Annotated[str | None, AfterValidator(without_nul), Query(max_length=500, description="Only with this tag.")]
+Ranking = Annotated[Literal["hybrid", "semantic", "lexical"], Query(description="How to rank.")]
+
+
+def search_routes(context: ApiContext) -> Routes:
+    """Return the search route."""
+    routes = Routes("Search")
+
+    @routes.endpoint("GET", "/search", role="reader", answers={200: "The operations found, best first."})
+    def search_operations(
+        q: Wanted,
+        catalog: Names = None,
+        spec: Names = None,
+        method: Method = None,
+        tag: Tag = None,
+        ranking: Ranking = "hybrid",
+        limit: Limit = 10,
+    ) -> FoundOperations:
+        """Find operations by what they do.
+
+        Where semantic ranking is not to be had it answers lexically, and `note` says why.
+        """
+        request = SearchRequest(
+            q=q,
+            catalogs=tuple(catalog or ()),
+            specs=tuple(spec or ()),
+            method=method.upper() if method else None,
+            tag=tag,
+            ranking=ranking,
+            limit=limit,
+        )
+        answer = FoundOperations(**dict(search(context.database, lambda: context.embedder, request)))
+        shown = fitting(answer.operations, lambda some: answer.model_copy(update={"operations": some}))
+        if len(shown) == len(answer.operations):
+            return answer
+        note = f"Only the first {len(shown)} fit into one answer."
+        note = f"{answer.note} {note}" if answer.note else note
+        return answer.model_copy(update={"operations": shown, "note": note})
+
+    return routes
