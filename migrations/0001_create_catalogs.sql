@@ -58,7 +58,11 @@ CREATE TABLE operations (
     deprecated   boolean NOT NULL DEFAULT false,
     text         text NOT NULL,
     text_hash    bytea NOT NULL CHECK (octet_length(text_hash) = 32),
-    lexemes      tsvector NOT NULL,
+    name_words   text NOT NULL,            -- of path, operationId and tags, for full-text search
+    lexemes      tsvector NOT NULL GENERATED ALWAYS AS (
+                     setweight(to_tsvector('english', name_words), 'A')
+                     || setweight(to_tsvector('english', summary), 'A')
+                     || setweight(to_tsvector('english', description), 'C')) STORED,
     PRIMARY KEY (spec_id, revision, position),
     FOREIGN KEY (spec_id, revision) REFERENCES revisions ON DELETE CASCADE
 );

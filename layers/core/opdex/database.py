@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
-from opdex.errors import ConfigurationError, DatabaseUnavailable
+from opdex.errors import ConfigurationError, DatabaseFailed, DatabaseUnavailable
 from opdex.settings import DatabaseSettings
 
 type Connection = psycopg.Connection[DictRow]
@@ -58,6 +58,21 @@ def database_url(settings: DatabaseSettings) -> str:
     return f"postgresql://{login}@{place}?{urlencode({'sslmode': 'require'})}"
 
 
+@contextmanager
+def transaction(connection: Connection) -> Iterator[Connection]:
+    """Run the block in one transaction of this connection.
+
+    Raises DatabaseUnavailable where the server is away or gone mid-way, DatabaseFailed where it refuses a statement.
+    """
+    try:
+        with connection.transaction():
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailable(cause=type(error).__name__) from error
+    except psycopg.Error as error:
+        raise DatabaseFailed(cause=type(error).__name__) from error
+
+
 class Database:
     """A lazily opened connection that is opened anew when it was lost. Not for use by two threads at once."""
 
@@ -67,15 +82,14 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Run the block in one transaction. Raises DatabaseUnavailable where the server is away or gone mid-way."""
+        """Run the block in one transaction. Raises what :func:`transaction` raises."""
         connection = self._live_connection()
         try:
-            with connection.transaction():
+            with transaction(connection):
                 yield connection
-        except psycopg.OperationalError as error:
-            if connection.broken or connection.closed:
-                self.close()
-            raise DatabaseUnavailable(cause=type(error).__name__) from error
+        except DatabaseUnavailable:
+            self.close()
+            raise
 
     def connect(self) -> Connection:
         """Open one more connection, of the caller's own. Raises DatabaseUnavailable."""

@@ -65,7 +65,7 @@ class EmbedSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
     held_up_limit_seconds: float = Field(default=24 * 3600.0, gt=0)
 
 
-class SweepSettings(DatabaseSettings, QueueSettings):
+class SweepSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
     """SweepFunction."""
 
     max_attempts: int = Field(default=5, ge=1)

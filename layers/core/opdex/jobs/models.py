@@ -75,3 +75,14 @@ class Enqueued(_Row):
 
     job_id: int
     created: bool
+
+
+class EmbeddingHealth(_Row):
+    """A catalog's specs, counted by how they stand."""
+
+    catalog_id: str
+    specs_total: int = 0
+    specs_indexed: int = 0
+    specs_pending: int = 0
+    specs_running: int = 0
+    specs_failed: int = 0

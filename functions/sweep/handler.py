@@ -1,0 +1,38 @@
+"""SweepFunction: the scheduled repair pass."""
+
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from opdex.database import Database
+from opdex.embedding import make_embedder
+from opdex.jobs.sweep import sweep
+from opdex.jobs.wakeups import WakeUpSender
+from opdex.observability import logger
+from opdex.settings import SweepSettings
+
+
+@cache
+def _reach() -> tuple[SweepSettings, Database, WakeUpSender]:
+    settings = SweepSettings.read()
+    return settings, Database(settings), WakeUpSender(settings.embed_queue_url)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Repair what messages and workers lost; answers what was done."""
+    settings, database, sender = _reach()
+    swept = asdict(
+        sweep(
+            database,
+            sender,
+            make_embedder(settings).identity,
+            workers=settings.workers,
+            max_attempts=settings.max_attempts,
+            retention_days=settings.retention_days,
+        )
+    )
+    logger.info("swept", extra=swept)
+    return swept

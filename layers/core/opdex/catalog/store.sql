@@ -1,0 +1,45 @@
+-- Catalogs and specs.
+
+-- name: create_catalog
+INSERT INTO catalogs (id, name, version, display_name, description)
+VALUES (%(id)s, %(name)s, %(version)s, %(display_name)s, %(description)s)
+
+-- name: list_catalogs
+SELECT c.*, coalesce(held.spec_count, 0) AS spec_count, coalesce(held.operation_count, 0) AS operation_count
+FROM catalogs c
+LEFT JOIN LATERAL (
+    SELECT count(*) AS spec_count, sum(r.operation_count) AS operation_count
+    FROM specs s JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
+    WHERE s.catalog_id = c.id
+) held ON true
+WHERE (%(id)s::text IS NULL OR c.id = %(id)s) AND (%(after)s::text IS NULL OR c.id > %(after)s)
+ORDER BY c.id LIMIT %(limit)s
+
+-- name: lock_catalog
+SELECT id FROM catalogs WHERE id = %(catalog_id)s FOR UPDATE
+
+-- name: lock_specs
+SELECT id FROM specs WHERE catalog_id = %(catalog_id)s ORDER BY id FOR UPDATE
+
+-- name: delete_catalog
+DELETE FROM catalogs WHERE id = %(catalog_id)s
+
+-- name: list_specs
+SELECT s.catalog_id, s.spec_name, s.source_kind, s.source_url, r.base_path, r.title, r.openapi_version, r.revision,
+       r.content_sha256, r.bytes, r.operation_count, coalesce(p.operation_count, 0) AS embedding_count,
+       s.created_at, s.updated_at, s.last_fetched_at, r.warnings,
+       CASE WHEN j.id IS NOT NULL THEN jsonb_build_object('id', j.id, 'status', j.status) END AS job
+FROM specs s
+JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
+LEFT JOIN revisions p ON p.spec_id = s.id AND p.revision = s.published_revision
+LEFT JOIN LATERAL (
+    SELECT jobs.id, jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER BY jobs.id DESC LIMIT 1
+) j ON true
+WHERE s.catalog_id = %(catalog_id)s AND (%(spec_name)s::text IS NULL OR s.spec_name = %(spec_name)s)
+ORDER BY s.spec_name
+
+-- name: lock_spec
+SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s FOR UPDATE
+
+-- name: delete_spec
+DELETE FROM specs WHERE id = %(spec_id)s

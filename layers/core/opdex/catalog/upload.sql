@@ -1,0 +1,48 @@
+-- Storing a document as a spec's new revision.
+
+-- name: create_spec
+INSERT INTO specs (catalog_id, spec_name, source_kind, current_revision, last_fetched_at)
+VALUES (%(catalog_id)s, %(spec_name)s, %(source_kind)s, 0, now())
+ON CONFLICT (catalog_id, spec_name) DO NOTHING
+RETURNING id, current_revision, published_revision, published_model_id
+
+-- name: lock_spec
+SELECT id, current_revision, published_revision, published_model_id FROM specs
+WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s
+FOR UPDATE
+
+-- name: stored_operations
+SELECT method, path, text_hash FROM operations WHERE spec_id = %(spec_id)s AND revision = %(revision)s
+
+-- name: stored_revision
+SELECT content_sha256, base_path FROM revisions WHERE spec_id = %(spec_id)s AND revision = %(revision)s
+
+-- name: add_revision
+INSERT INTO revisions (spec_id, revision, content_sha256, content, bytes, base_path, title, openapi_version,
+                       operation_count, warnings)
+VALUES (%(spec_id)s, %(revision)s, %(content_sha256)s, %(content)s, %(bytes)s, %(base_path)s, %(title)s,
+        %(openapi_version)s, %(operation_count)s, %(warnings)s)
+
+-- name: copy_operations
+COPY operations (spec_id, revision, position, operation_id, method, path, summary, description, tags, deprecated,
+                 text, text_hash, name_words) FROM STDIN
+
+-- name: turn_to_revision
+UPDATE specs SET current_revision = %(revision)s, source_kind = %(source_kind)s, source_url = NULL,
+    last_fetched_at = now(), updated_at = now()
+WHERE id = %(spec_id)s
+
+-- name: touch_spec
+UPDATE specs SET source_kind = %(source_kind)s, source_url = NULL, last_fetched_at = now() WHERE id = %(spec_id)s
+
+-- name: publish_if_embedded
+-- Every text has its vector already and no job is open: nothing to do for a worker.
+UPDATE specs s SET published_revision = s.current_revision, published_model_id = %(model_id)s
+WHERE s.id = %(spec_id)s
+  AND NOT EXISTS (SELECT FROM jobs j WHERE j.spec_id = s.id AND j.status IN ('pending', 'running'))
+  AND NOT EXISTS (
+      SELECT FROM operations o
+      LEFT JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = o.text_hash
+      WHERE o.spec_id = s.id AND o.revision = s.current_revision AND v.text_hash IS NULL
+  )
+RETURNING s.id

@@ -1,0 +1,22 @@
+"""How long an invocation may still work."""
+
+import time
+from collections.abc import Callable
+
+
+class Deadline:
+    """The end of an invocation's work: early enough before the kill to hand a job back and send a wake-up."""
+
+    def __init__(self, remaining_milliseconds: Callable[[], int]) -> None:
+        self._killed_at = time.monotonic() + remaining_milliseconds() / 1000
+        whole = self._killed_at - time.monotonic()
+        self._ends_at = self._killed_at - min(5.0, max(0.3, 0.1 * whole))
+        self.whole_seconds = self._ends_at - time.monotonic()
+
+    def seconds_left(self) -> float:
+        """Return the seconds left for work; negative when it is time to be gone."""
+        return self._ends_at - time.monotonic()
+
+    def seconds_to_kill(self) -> float:
+        """Return the seconds until the runtime ends the process."""
+        return self._killed_at - time.monotonic()

@@ -1,0 +1,220 @@
+"""One slice of one job: embed what the plan misses, chunk by chunk, and publish, until done or nearly out of time."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from opdex.database import Connection, Database
+from opdex.embedding import ChunkSizer, Embedder, Vector
+from opdex.embedding.registry import RegisteredModel
+from opdex.errors import (
+    DatabaseFailed,
+    DatabaseUnavailable,
+    LeaseLost,
+    OpdexError,
+    ProviderError,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+    ProviderUnavailable,
+    TextRejected,
+    TextTooSlow,
+)
+from opdex.indexing.deadline import Deadline
+from opdex.indexing.heartbeat import Heartbeat, LeaseClock
+from opdex.jobs import leases
+from opdex.observability import logger
+from opdex.settings import EmbedSettings
+
+type Outcome = Literal["published", "yielded", "held_up", "retried", "failed", "lease_lost"]
+
+# A text that outlasts a whole slice is given a second one, on another worker perhaps, and not five.
+_ATTEMPTS_OF_A_SLOW_TEXT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    """How a slice ended. ``wake_in``: seconds until a wake-up should go out for the job; None for none."""
+
+    outcome: Outcome
+    wake_in: float | None = None
+
+
+class _OutOfTime(Exception):
+    """No further call is expected to end before the deadline."""
+
+
+class Slice:
+    """The work of one invocation for one claimed job. Used once, by one thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder,
+        sizer: ChunkSizer,
+        settings: EmbedSettings,
+        model: RegisteredModel,
+        held: leases.Claim,
+        plan: leases.Plan,
+        clock: LeaseClock,
+        deadline: Deadline,
+    ) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._sizer = sizer
+        self._settings = settings
+        self._model = model
+        self._held = held
+        self._plan = plan
+        self._clock = clock
+        self._deadline = deadline
+        self._progressed = False
+
+    def run(self) -> SliceResult:
+        """Work until the job has ended, is handed back or is lost. Raises DatabaseUnavailable where it must give up."""
+        try:
+            with Heartbeat(self._database, self._held, self._clock, self._settings.heartbeat_seconds) as heartbeat:
+                try:
+                    return self._embed_and_publish(heartbeat)
+                except _OutOfTime:
+                    return self._hand_back()
+                except (ProviderThrottled, ProviderUnavailable) as error:
+                    return self._hold_up(error)
+                except TextTooSlow as error:
+                    return self._spend_attempt(error, _ATTEMPTS_OF_A_SLOW_TEXT)
+                except (TextRejected, ProviderRefused) as error:
+                    return self._fail(error, parked=isinstance(error, ProviderRefused))
+                except ProviderError as error:
+                    return self._spend_attempt(error, self._settings.max_attempts)
+        except LeaseLost:
+            logger.warning("lease lost", job_id=self._held.job_id)
+            return SliceResult("lease_lost")
+
+    def _embed_and_publish(self, heartbeat: Heartbeat) -> SliceResult:
+        while True:
+            if self._embed_missing(heartbeat) and self._persist(self._publish):
+                return SliceResult("published")
+            self._plan = self._persist(lambda c: leases.plan(c, self._held, self._model))
+
+    def _publish(self, connection: Connection) -> bool:
+        return leases.publish(connection, self._held, self._model, self._plan.revision)
+
+    def _embed_missing(self, heartbeat: Heartbeat) -> bool:
+        """Embed what the plan misses; False where an upload or a re-embed has overtaken the plan."""
+        plan, done, embedded_so_far = self._plan, 0, self._plan.embedded
+        largest = len(plan.missing)
+        while done < len(plan.missing):
+            heartbeat.require_held()
+            texts = [missing.text for missing in plan.missing[done : done + largest]]
+            self._sizer.limits = self._embedder.batch_limits
+            size = self._sizer.next_chunk(texts, self._deadline.seconds_left())
+            if size == 0:
+                raise _OutOfTime
+            chunk = plan.missing[done : done + size]
+            try:
+                vectors = self._embed(chunk)
+            except TextRejected as error:
+                if size == 1:
+                    raise TextRejected(f"{chunk[0].named}: {error.message}") from error
+                largest = size // 2  # closes in on the text that is refused
+                continue
+            heartbeat.require_held()
+            embedded_so_far += sum(missing.operations for missing in chunk)
+            recorded = self._record(chunk, vectors, embedded_so_far)
+            done, self._progressed = done + size, True
+            if recorded.outdates(plan):
+                return False
+        return True
+
+    def _embed(self, chunk: tuple[leases.MissingText, ...]) -> list[Vector]:
+        left, began = self._deadline.seconds_left(), time.monotonic()
+        try:
+            vectors = self._embedder.embed(
+                [missing.text for missing in chunk], timeout=min(left, self._settings.embedding_timeout_seconds)
+            )
+        except ProviderTimeout as error:
+            self._sizer.failed(len(chunk))
+            if left >= self._settings.embedding_timeout_seconds:
+                raise
+            # The deadline cut the call short, so this says nothing about the provider.
+            if len(chunk) == 1 and left > 0.8 * self._deadline.whole_seconds:
+                raise TextTooSlow(f"{chunk[0].named}: {TextTooSlow.__doc__}", seconds=round(left, 1)) from error
+            raise _OutOfTime from error
+        except ProviderError:
+            self._sizer.failed(len(chunk))
+            raise
+        self._sizer.measured(len(chunk), time.monotonic() - began)
+        return vectors
+
+    def _record(
+        self, chunk: tuple[leases.MissingText, ...], vectors: list[Vector], embedded_so_far: int
+    ) -> leases.Recorded:
+        asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
+
+        def write(connection: Connection) -> leases.Recorded:
+            if not self._progressed:
+                leases.end_cool_down(connection, self._embedder.provider)
+            return leases.record(
+                connection,
+                self._held,
+                self._model,
+                list(zip(chunk, vectors, strict=True)),
+                embedded_so_far=embedded_so_far,
+                fresh_after=self._plan.fresh_after,
+                lease_seconds=lease_seconds,
+            )
+
+        recorded = self._persist(write)
+        self._clock.renewed(asked_at, lease_seconds)
+        return recorded
+
+    def _hand_back(self) -> SliceResult:
+        if not self._progressed and self._held.idle_slices + 1 >= self._settings.max_idle_slices:
+            error = ProviderTimeout(f"No new vector in {self._settings.max_idle_slices} slices in a row.")
+            return self._spend_attempt(error, self._settings.max_attempts)
+        self._persist(lambda c: leases.yield_job(c, self._held, progressed=self._progressed))
+        return SliceResult("yielded", wake_in=0)
+
+    def _hold_up(self, error: ProviderThrottled | ProviderUnavailable) -> SliceResult:
+        limit = self._settings.held_up_limit_seconds
+
+        def write(connection: Connection) -> float | None:
+            provider, retry_after = self._embedder.provider, error.retry_after
+            return leases.hold_up(connection, self._held, provider, error, retry_after=retry_after, limit_seconds=limit)
+
+        seconds = self._persist(write)
+        if seconds is None:
+            patience = ProviderUnavailable(f"For {limit / 3600:g} hours nothing but: {error.message}")
+            return self._fail(patience, parked=True)
+        return SliceResult("held_up", wake_in=seconds)
+
+    def _spend_attempt(self, error: OpdexError, max_attempts: int) -> SliceResult:
+        logger.warning("attempt failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
+        seconds = self._persist(lambda c: leases.retry_later(c, self._held, error, max_attempts))
+        return self._fail(error, parked=True) if seconds is None else SliceResult("retried", wake_in=seconds)
+
+    def _fail(self, error: OpdexError, *, parked: bool) -> SliceResult:
+        logger.error("job failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
+        self._persist(lambda c: leases.fail(c, self._held, error, parked=parked))
+        return SliceResult("failed")
+
+    def _persist[T](self, write: Callable[[Connection], T]) -> T:
+        """Run a fenced write in a transaction, again and again through a database error, while the lease holds.
+
+        Raises LeaseLost, and DatabaseUnavailable or DatabaseFailed where the deadline comes first. A write whose
+        commit was lost on the way may run twice: each is idempotent, or loses its fence with the first.
+        """
+        pause = 0.05
+        while True:
+            self._clock.require_held()
+            try:
+                with self._database.transaction() as connection:
+                    return write(connection)
+            except (DatabaseUnavailable, DatabaseFailed) as error:
+                logger.debug("write failed, trying again", job_id=self._held.job_id, cause=error.details.get("cause"))
+                if self._deadline.seconds_left() < pause:
+                    raise
+            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            pause = min(2.0, pause * 2)

@@ -1,0 +1,100 @@
+"""What an embed worker does with a wake-up: claim what has been ready longest, work, go on with the next."""
+
+import time
+
+from opdex.database import Database
+from opdex.embedding import ChunkSizer, Embedder
+from opdex.embedding.registry import RegisteredModel, register_model
+from opdex.errors import OpdexError, QueueUnavailable
+from opdex.indexing.deadline import Deadline
+from opdex.indexing.heartbeat import LeaseClock
+from opdex.indexing.slice import Slice, SliceResult
+from opdex.jobs import leases
+from opdex.jobs.wakeups import WakeUp, WakeUpSender
+from opdex.observability import logger
+from opdex.settings import EmbedSettings
+
+# A lease is looked after just after its end.
+_GRACE_SECONDS = 1.0
+
+
+class Worker:
+    """Lives as long as the warm process; handles one wake-up at a time."""
+
+    def __init__(self, settings: EmbedSettings, database: Database, embedder: Embedder, sender: WakeUpSender) -> None:
+        self._settings = settings
+        self._database = database
+        self._embedder = embedder
+        self._sender = sender
+        self._sizer = ChunkSizer(embedder.batch_limits, settings.embedding_chunk_seconds)
+
+    def handle(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
+        """Work off ready jobs until none is left or the time is up; returns how each slice ended.
+
+        Raises DatabaseUnavailable where nothing could be claimed because the database is away.
+        """
+        results: list[SliceResult] = []
+        while not results or deadline.seconds_left() > 0.25 * deadline.whole_seconds:
+            result = self._work_on_next(deadline)
+            if result is None:
+                break
+            results.append(result)
+        if not results:
+            self._wait_with(wake_up)
+        return results
+
+    def _work_on_next(self, deadline: Deadline) -> SliceResult | None:
+        clock = LeaseClock(self._settings.lease_seconds, deadline)
+        asked_at, lease_seconds = time.monotonic(), clock.lease_seconds()
+        identity = self._embedder.identity
+        with self._database.transaction() as connection:
+            leases.expire_leases(connection, self._settings.max_attempts)
+            held = leases.claim(connection, identity.provider, lease_seconds)
+            if held is None:
+                return None
+            model = register_model(connection, identity)
+            plan = leases.plan(connection, held, model)
+            sibling = leases.next_ready(connection, identity.provider)
+        clock.renewed(asked_at, lease_seconds)
+        if sibling is not None:
+            self._send(WakeUp(job_id=sibling))
+        watch = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
+        self._send(watch, lease_seconds + _GRACE_SECONDS)
+        return self._run_slice(held, plan, model, clock, deadline)
+
+    def _run_slice(
+        self, held: leases.Claim, plan: leases.Plan, model: RegisteredModel, clock: LeaseClock, deadline: Deadline
+    ) -> SliceResult:
+        began = time.monotonic()
+        work = Slice(self._database, self._embedder, self._sizer, self._settings, model, held, plan, clock, deadline)
+        result = work.run()
+        logger.info(
+            "slice ended", job_id=held.job_id, outcome=result.outcome, slice=held.slices, attempt=held.attempts,
+            seconds=round(time.monotonic() - began, 3),
+        )  # fmt: skip
+        if result.wake_in is not None:
+            self._send(WakeUp(job_id=held.job_id), result.wake_in)
+        return result
+
+    def _wait_with(self, wake_up: WakeUp) -> None:
+        """Send a wake-up that came too early again, for when its job's lease ends or its time comes."""
+        with self._database.transaction() as connection:
+            waiting = leases.waiting(connection, wake_up.job_id)
+        if waiting is None:
+            return
+        if wake_up.kind == "lease":
+            # A newer claim has sent a wake-up of its own.
+            if waiting.lease_token == wake_up.lease_token and waiting.lease_seconds is not None:
+                self._send(wake_up, max(0.0, waiting.lease_seconds) + _GRACE_SECONDS)
+        elif waiting.status == "pending" and waiting.ready_seconds > 0:
+            self._send(wake_up, waiting.ready_seconds)
+
+    def _send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
+        try:
+            self._sender.send(wake_up, delay_seconds)
+        except QueueUnavailable as error:
+            logger.warning("wake-up not sent; the sweep will", job_id=wake_up.job_id, cause=_cause(error))
+
+
+def _cause(error: OpdexError) -> object:
+    return error.details.get("cause")

@@ -1,0 +1,255 @@
+"""What a worker does to the job it holds: claim, plan, record, hand back, publish.
+
+Every write is fenced by the lease token in the statement that writes: where the job is no longer this worker's, the
+function raises LeaseLost and nothing was written. All run in the caller's transaction. Times are the database's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pgvector import Vector as PgVector
+
+from opdex.database import Connection, Statements, load_statements
+from opdex.embedding.contract import Vector
+from opdex.embedding.registry import RegisteredModel, settle_dimension
+from opdex.errors import LeaseLost, OpdexError, ProviderThrottled
+from opdex.jobs.events import EventName, log_event
+
+_SQL: Statements = load_statements("opdex.jobs", "leases.sql")
+
+# A provider that gave no Retry-After is left alone for 5 s, then twice as long each time, at most 5 minutes.
+_COOL_DOWN_SECONDS, _LONGEST_COOL_DOWN_SECONDS = 5.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that this worker holds under a fresh lease token."""
+
+    job_id: int
+    spec_id: int
+    lease_token: UUID
+    attempts: int
+    slices: int
+    idle_slices: int
+
+    @property
+    def fence(self) -> dict[str, Any]:
+        return {"job_id": self.job_id, "lease_token": self.lease_token}
+
+
+@dataclass(frozen=True, slots=True)
+class MissingText:
+    """A text without a usable vector, the number of operations that share it, and one of them by name."""
+
+    text_hash: bytes
+    text: str
+    operations: int
+    named: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is left to embed for one revision; ``embedded`` operations have their vector already."""
+
+    revision: int
+    operation_count: int
+    embedded: int
+    fresh_after: datetime | None
+    missing: tuple[MissingText, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a fenced write learned: where the spec stands now."""
+
+    current_revision: int
+    fresh_after: datetime | None
+
+    def outdates(self, plan: Plan) -> bool:
+        """Return whether an upload or a re-embed has overtaken the plan."""
+        return (self.current_revision, self.fresh_after) != (plan.revision, plan.fresh_after)
+
+
+def expire_leases(connection: Connection, max_attempts: int) -> list[int]:
+    """Take back the jobs whose lease ran out: a crash is an attempt. Returns the ids that are ready again."""
+    values = {
+        "max_attempts": max_attempts,
+        "code": "worker_lost",
+        "message": "The worker that held this job vanished; its lease ran out.",
+    }
+    lapsed = connection.execute(_SQL["expire"], values).fetchall()
+    for job in lapsed:
+        log_event(connection, job["id"], "lease_lost", status=job["status"], attempts=job["attempts"])
+    return [job["id"] for job in lapsed if job["status"] == "pending"]
+
+
+def claim(connection: Connection, provider: str, lease_seconds: float) -> Claim | None:
+    """Claim the job that has been ready longest; None where none is ready or the provider has a cool-down."""
+    row = connection.execute(_SQL["claim"], {"provider": provider, "lease": lease_seconds}).fetchone()
+    if row is None:
+        return None
+    taken = Claim(row["id"], row["spec_id"], row["lease_token"], row["attempts"], row["slices"], row["idle_slices"])
+    log_event(connection, taken.job_id, "claimed", attempt=taken.attempts, slice=taken.slices)
+    return taken
+
+
+def next_ready(connection: Connection, provider: str) -> int | None:
+    """Return the id of the job that could be claimed next; None where there is none."""
+    row = connection.execute(_SQL["next_ready"], {"provider": provider}).fetchone()
+    return row["id"] if row else None
+
+
+def plan(connection: Connection, held: Claim, model: RegisteredModel) -> Plan:
+    """Turn to the spec's current revision: count what is embedded already and list what is not."""
+    row = _fenced(connection, held, "plan", model_id=model.id)
+    planned = {**row, "model_id": model.id}
+    missing = connection.execute(_SQL["missing_texts"], planned).fetchall()
+    log_event(
+        connection, held.job_id, "planned",
+        revision=row["revision"], operations=row["operation_count"], embedded=row["embedded_so_far"],
+    )  # fmt: skip
+    return Plan(
+        revision=row["revision"],
+        operation_count=row["operation_count"],
+        embedded=row["embedded_so_far"],
+        fresh_after=row["fresh_after"],
+        missing=tuple(MissingText(**text) for text in missing),
+    )
+
+
+def renew(connection: Connection, held: Claim, lease_seconds: float) -> None:
+    """Renew the lease during a slow call."""
+    _fenced(connection, held, "renew", lease=lease_seconds)
+
+
+def record(
+    connection: Connection,
+    held: Claim,
+    model: RegisteredModel,
+    embedded: Sequence[tuple[MissingText, Vector]],
+    *,
+    embedded_so_far: int,
+    fresh_after: datetime | None,
+    lease_seconds: float,
+) -> Recorded:
+    """Write a chunk's vectors, the progress and the renewed lease together."""
+    row = _fenced(connection, held, "record_progress", embedded_so_far=embedded_so_far, lease=lease_seconds)
+    settle_dimension(connection, model, len(embedded[0][1]))
+    connection.execute(
+        _SQL["record_vectors"],
+        {
+            "model_id": model.id,
+            "text_hashes": [text.text_hash for text, _ in embedded],
+            "embeddings": [PgVector(vector).to_text() for _, vector in embedded],
+            "fresh_after": fresh_after,
+        },
+    )
+    log_event(connection, held.job_id, "chunk", texts=len(embedded), embedded_so_far=embedded_so_far)
+    return Recorded(row["current_revision"], row["fresh_after"])
+
+
+def yield_job(connection: Connection, held: Claim, *, progressed: bool) -> None:
+    """Hand the job back before the deadline, behind the others that wait; no attempt is spent."""
+    _fenced(connection, held, "yield_job", progressed=progressed)
+    log_event(connection, held.job_id, "yielded", progressed=progressed)
+
+
+def hold_up(
+    connection: Connection,
+    held: Claim,
+    provider: str,
+    error: OpdexError,
+    *,
+    retry_after: float | None,
+    limit_seconds: float,
+) -> float | None:
+    """Start the provider's cool-down and hand the job back until its end; no attempt is spent.
+
+    Returns the seconds until then, or None where nothing but this has happened for ``limit_seconds``: the job is
+    still held and the caller's to fail.
+    """
+    cool_down = connection.execute(
+        _SQL["start_cool_down"],
+        {
+            "provider": provider,
+            "retry_after": retry_after,
+            "base": _COOL_DOWN_SECONDS,
+            "longest": _LONGEST_COOL_DOWN_SECONDS,
+            "reason": error.message,
+        },
+    ).fetchone()
+    assert cool_down is not None  # noqa: S101 - an upsert returns its row
+    values = {"until": cool_down["until"], "limit": limit_seconds, "message": error.message, "code": error.code}
+    if connection.execute(_SQL["hold_up"], {**held.fence, **values}).fetchone() is None:
+        _fenced(connection, held, "still_held")
+        return None
+    event: EventName = "throttled" if isinstance(error, ProviderThrottled) else "provider_away"
+    log_event(connection, held.job_id, event, seconds=round(cool_down["seconds"], 3), reason=error.message)
+    return float(cool_down["seconds"])
+
+
+def end_cool_down(connection: Connection, provider: str) -> None:
+    """Forget the strikes of a provider that answers again."""
+    connection.execute(_SQL["end_cool_down"], {"provider": provider})
+
+
+def retry_later(connection: Connection, held: Claim, error: OpdexError, max_attempts: int) -> float | None:
+    """Spend an attempt and hand the job back with a backoff. Returns its seconds; None where it was the last one."""
+    values = {**held.fence, "message": error.message, "code": error.code, "max_attempts": max_attempts}
+    row = connection.execute(_SQL["retry_later"], values).fetchone()
+    if row is None:
+        return None
+    log_event(connection, held.job_id, "retried", attempt=row["attempts"], error_code=error.code, reason=error.message)
+    return float(row["seconds"])
+
+
+def fail(connection: Connection, held: Claim, error: OpdexError, *, parked: bool) -> None:
+    """End the job as failed; parked, it is tried again by itself with growing delays."""
+    row = _fenced(connection, held, "fail", message=error.message, code=error.code, parked=parked)
+    next_try = row["next_try_at"].isoformat() if row["next_try_at"] else None
+    log_event(connection, held.job_id, "failed", error_code=error.code, reason=error.message, next_try_at=next_try)
+
+
+def publish(connection: Connection, held: Claim, model: RegisteredModel, revision: int) -> bool:
+    """Publish all vectors of the revision and end the job, at once. False where the spec has moved on: plan again."""
+    spec = connection.execute(_SQL["lock_spec_of_job"], held.fence).fetchone()
+    if spec is None:
+        raise LeaseLost
+    if spec["current_revision"] == revision:
+        values = {**held.fence, "revision": revision, "model_id": model.id}
+        done = connection.execute(_SQL["succeed"], values).fetchone()
+        if done is not None:
+            connection.execute(_SQL["publish"], {"spec_id": done["spec_id"], **values})
+            log_event(
+                connection, held.job_id, "published",
+                revision=revision, operations=done["operation_count"], reused=done["reused"],
+            )  # fmt: skip
+            return True
+    _fenced(connection, held, "still_held")
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How a job waits: for the end of a live lease, or for its time to come. In seconds from now."""
+
+    status: str
+    lease_token: str | None
+    lease_seconds: float | None
+    ready_seconds: float
+
+
+def waiting(connection: Connection, job_id: int) -> Waiting | None:
+    """Return how a job waits; None where there is no such job."""
+    row = connection.execute(_SQL["waiting"], {"job_id": job_id}).fetchone()
+    return Waiting(**row) if row else None
+
+
+def _fenced(connection: Connection, held: Claim, statement: str, **values: object) -> dict[str, Any]:
+    row = connection.execute(_SQL[statement], {**held.fence, **values}).fetchone()
+    if row is None:
+        raise LeaseLost(job_id=held.job_id)
+    return row

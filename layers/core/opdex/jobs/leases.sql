@@ -1,0 +1,180 @@
+-- What a worker does to the job it holds. Every write is fenced by the lease token.
+
+-- name: expire
+WITH lapsed AS (
+    SELECT id FROM jobs
+    WHERE status = 'running' AND lease_expires_at < now()
+    ORDER BY lease_expires_at LIMIT 100
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs j SET
+    status = CASE WHEN j.attempts < %(max_attempts)s THEN 'pending' ELSE 'failed' END,
+    attempts = CASE WHEN j.attempts < %(max_attempts)s THEN greatest(j.attempts, 1) + 1 ELSE j.attempts END,
+    ready_at = now(), lease_token = NULL, lease_expires_at = NULL,
+    last_error = %(message)s, error_code = %(code)s,
+    completed_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL ELSE now() END,
+    next_try_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL
+                       ELSE now() + make_interval(secs => least(86400, 600 * 2 ^ j.parkings)) END,
+    updated_at = now()
+FROM lapsed
+WHERE j.id = lapsed.id
+RETURNING j.id, j.status, j.attempts
+
+-- name: claim
+WITH ready AS (
+    SELECT id FROM jobs
+    WHERE status = 'pending' AND ready_at <= now()
+      AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
+    ORDER BY ready_at, id LIMIT 1
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE jobs j SET
+    status = 'running', attempts = greatest(j.attempts, 1), slices = j.slices + 1,
+    lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => %(lease)s),
+    started_at = coalesce(j.started_at, now()), slice_started_at = now(), updated_at = now()
+FROM ready
+WHERE j.id = ready.id
+RETURNING j.id, j.spec_id, j.lease_token, j.attempts, j.slices, j.idle_slices, j.kind
+
+-- name: next_ready
+SELECT id FROM jobs
+WHERE status = 'pending' AND ready_at <= now()
+  AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
+ORDER BY ready_at, id LIMIT 1
+
+-- name: plan
+-- Counts what is embedded already for the current revision; the first count for a revision is what was reused.
+WITH target AS (
+    SELECT j.id, s.id AS spec_id, s.current_revision AS revision, j.fresh_after,
+           j.planned_revision IS NOT DISTINCT FROM s.current_revision AS planned_before
+    FROM jobs j JOIN specs s ON s.id = j.spec_id
+    WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
+    FOR UPDATE OF j
+), counted AS (
+    SELECT count(o.text_hash) AS operations, count(v.text_hash) AS embedded
+    FROM target t
+    JOIN operations o ON o.spec_id = t.spec_id AND o.revision = t.revision
+    LEFT JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = o.text_hash
+         AND (t.fresh_after IS NULL OR v.made_at > t.fresh_after)
+)
+UPDATE jobs j SET
+    revision = t.revision, planned_revision = t.revision, operation_count = c.operations,
+    embedded_so_far = CASE WHEN t.planned_before THEN greatest(j.embedded_so_far, c.embedded) ELSE c.embedded END,
+    reused = CASE WHEN t.planned_before THEN j.reused ELSE c.embedded END,
+    slice_embedded = CASE WHEN t.planned_before THEN greatest(j.embedded_so_far, c.embedded) ELSE c.embedded END,
+    attempts = greatest(j.attempts, 1), slice_started_at = now(), updated_at = now()
+FROM target t, counted c
+WHERE j.id = t.id
+RETURNING j.spec_id, j.revision, j.operation_count, j.embedded_so_far, j.reused, j.fresh_after
+
+-- name: missing_texts
+SELECT o.text_hash, min(o.text) AS text, count(*)::int AS operations, min(o.method || ' ' || o.path) AS named
+FROM operations o
+WHERE o.spec_id = %(spec_id)s AND o.revision = %(revision)s
+  AND NOT EXISTS (
+      SELECT FROM vectors v
+      WHERE v.model_id = %(model_id)s AND v.text_hash = o.text_hash
+        AND (%(fresh_after)s::timestamptz IS NULL OR v.made_at > %(fresh_after)s)
+  )
+GROUP BY o.text_hash
+ORDER BY min(o.position)
+
+-- name: renew
+UPDATE jobs SET lease_expires_at = now() + make_interval(secs => %(lease)s)
+WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
+RETURNING id
+
+-- name: still_held
+SELECT id FROM jobs WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
+
+-- name: record_progress
+UPDATE jobs j SET
+    embedded_so_far = %(embedded_so_far)s, lease_expires_at = now() + make_interval(secs => %(lease)s),
+    idle_slices = 0, held_up_since = NULL, last_progress_at = now(), updated_at = now()
+FROM specs s
+WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running' AND s.id = j.spec_id
+RETURNING s.current_revision, j.fresh_after
+
+-- name: record_vectors
+-- Sorted by key, so that two jobs with the same texts queue up for the rows instead of deadlocking.
+INSERT INTO vectors (model_id, text_hash, embedding, made_at)
+SELECT %(model_id)s, chunk.text_hash, chunk.embedding::vector, clock_timestamp()
+FROM unnest(%(text_hashes)s::bytea[], %(embeddings)s::text[]) AS chunk (text_hash, embedding)
+ORDER BY chunk.text_hash
+ON CONFLICT (model_id, text_hash) DO UPDATE SET embedding = excluded.embedding, made_at = excluded.made_at
+WHERE vectors.made_at <= %(fresh_after)s::timestamptz
+
+-- name: yield_job
+UPDATE jobs SET
+    status = 'pending', ready_at = clock_timestamp(), lease_token = NULL, lease_expires_at = NULL,
+    idle_slices = CASE WHEN %(progressed)s THEN 0 ELSE idle_slices + 1 END, updated_at = now()
+WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
+RETURNING id
+
+-- name: start_cool_down
+-- Workers that run into the same cool-down together add no strike: only a call after its end does.
+INSERT INTO cool_downs AS c (provider, until, reason)
+VALUES (%(provider)s, now() + make_interval(secs => coalesce(%(retry_after)s::float8, %(base)s)), %(reason)s)
+ON CONFLICT (provider) DO UPDATE SET
+    strikes = CASE WHEN c.until > now() THEN c.strikes ELSE c.strikes + 1 END,
+    until = greatest(c.until, now() + make_interval(secs => coalesce(
+        %(retry_after)s::float8,
+        least(%(longest)s, %(base)s * 2 ^ least(20, CASE WHEN c.until > now() THEN c.strikes - 1 ELSE c.strikes END))))),
+    reason = excluded.reason
+RETURNING until, extract(epoch FROM until - now())::float8 AS seconds
+
+-- name: end_cool_down
+DELETE FROM cool_downs WHERE provider = %(provider)s AND until <= now()
+
+-- name: hold_up
+UPDATE jobs SET
+    status = 'pending', ready_at = %(until)s, lease_token = NULL, lease_expires_at = NULL,
+    held_up_since = coalesce(held_up_since, now()), last_error = %(message)s, error_code = %(code)s, updated_at = now()
+WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
+  AND (held_up_since IS NULL OR held_up_since > now() - make_interval(secs => %(limit)s))
+RETURNING id
+
+-- name: retry_later
+UPDATE jobs SET
+    status = 'pending', attempts = greatest(attempts, 1) + 1, idle_slices = 0,
+    ready_at = now() + make_interval(secs => least(300, 2 * 4 ^ greatest(attempts - 1, 0)) * (0.5 + random() / 2)),
+    lease_token = NULL, lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s, updated_at = now()
+WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running' AND attempts < %(max_attempts)s
+RETURNING attempts, extract(epoch FROM ready_at - now())::float8 AS seconds
+
+-- name: fail
+UPDATE jobs SET
+    status = 'failed', lease_token = NULL, lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s,
+    next_try_at = CASE WHEN %(parked)s THEN now() + make_interval(secs => least(86400, 600 * 2 ^ parkings)) END,
+    completed_at = now(), updated_at = now()
+WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
+RETURNING next_try_at
+
+-- name: lock_spec_of_job
+-- The spec before the job: the order in which uploads and deletes lock them too.
+SELECT s.current_revision FROM specs s
+WHERE s.id = (SELECT spec_id FROM jobs WHERE id = %(job_id)s)
+FOR UPDATE
+
+-- name: succeed
+UPDATE jobs j SET
+    status = 'succeeded', lease_token = NULL, lease_expires_at = NULL, last_error = '', error_code = NULL,
+    completed_at = now(), updated_at = now()
+WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
+  AND j.revision = %(revision)s AND j.planned_revision = j.revision
+  AND NOT EXISTS (
+      SELECT FROM operations o
+      LEFT JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = o.text_hash
+           AND (j.fresh_after IS NULL OR v.made_at > j.fresh_after)
+      WHERE o.spec_id = j.spec_id AND o.revision = j.revision AND v.text_hash IS NULL
+  )
+RETURNING j.spec_id, j.revision, j.operation_count, j.reused
+
+-- name: publish
+UPDATE specs SET published_revision = %(revision)s, published_model_id = %(model_id)s WHERE id = %(spec_id)s
+
+-- name: waiting
+SELECT status, lease_token::text AS lease_token,
+       extract(epoch FROM lease_expires_at - now())::float8 AS lease_seconds,
+       extract(epoch FROM ready_at - now())::float8 AS ready_seconds
+FROM jobs WHERE id = %(job_id)s

@@ -1,0 +1,62 @@
+"""The scheduled repair pass: lapsed leases, parked specs, gaps, lost wake-ups, retention."""
+
+from dataclasses import dataclass
+
+from opdex.database import Database, load_statements
+from opdex.embedding.contract import ModelIdentity
+from opdex.embedding.registry import register_model
+from opdex.jobs.enqueue import enqueue
+from opdex.jobs.leases import expire_leases
+from opdex.jobs.wakeups import WakeUp, WakeUpSender
+
+_SQL = load_statements("opdex.jobs", "sweep.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one pass did."""
+
+    expired: int
+    unparked: int
+    gaps: int
+    forgotten: int
+    woken: int
+
+
+def sweep(
+    database: Database,
+    sender: WakeUpSender,
+    identity: ModelIdentity,
+    *,
+    workers: int,
+    max_attempts: int,
+    retention_days: int,
+) -> Swept:
+    """Repair what messages and workers lost; sends at most ``workers`` wake-ups. Two at once do no harm."""
+    with database.transaction() as connection:
+        expired = expire_leases(connection, max_attempts)
+    unparked = _unpark(database)
+    with database.transaction() as connection:
+        model = register_model(connection, identity)
+        gaps = connection.execute(_SQL["gaps"], {"model_id": model.id}).fetchall()
+    for gap in gaps:
+        with database.transaction() as connection:
+            if connection.execute(_SQL["still_a_gap"], {**gap, "model_id": model.id}).fetchone():
+                enqueue(connection, gap["spec_id"], "reconciler")
+    with database.transaction() as connection:
+        forgotten = connection.execute(_SQL["forget_finished"], {"days": retention_days}).rowcount
+        ready = connection.execute(_SQL["ready_jobs"], {"limit": workers, "provider": identity.provider}).fetchall()
+    for job in ready:
+        sender.send(WakeUp(job_id=job["id"]))
+    return Swept(len(expired), unparked, len(gaps), forgotten, len(ready))
+
+
+def _unpark(database: Database) -> int:
+    with database.transaction() as connection:
+        due = connection.execute(_SQL["due_parked"]).fetchall()
+    for job in due:
+        with database.transaction() as connection:
+            # Under the spec's lock: a second sweep, or an upload, may have been here first.
+            if connection.execute(_SQL["still_parked"], job).fetchone():
+                enqueue(connection, job["spec_id"], "reconciler", parkings=job["parkings"] + 1)
+    return len(due)

@@ -1,0 +1,45 @@
+-- What the sweep looks for.
+
+-- name: due_parked
+SELECT id, spec_id, parkings FROM jobs
+WHERE next_try_at <= now() AND spec_id IS NOT NULL
+ORDER BY next_try_at LIMIT 100
+
+-- name: gaps
+-- A current revision that is not published, with no open job and whose newest job neither failed nor was cancelled.
+SELECT s.id AS spec_id FROM specs s
+LEFT JOIN LATERAL (SELECT j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY j.id DESC LIMIT 1) newest ON true
+WHERE (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
+  AND (newest.status IS NULL OR newest.status = 'succeeded')
+ORDER BY s.id LIMIT 100
+
+-- name: still_a_gap
+SELECT s.id FROM specs s
+WHERE s.id = %(spec_id)s
+  AND (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
+  AND NOT EXISTS (
+      SELECT FROM jobs j
+      WHERE j.id = (SELECT max(newest.id) FROM jobs newest WHERE newest.spec_id = s.id) AND j.status <> 'succeeded'
+  )
+FOR UPDATE
+
+-- name: still_parked
+SELECT s.id FROM specs s
+WHERE s.id = %(spec_id)s
+  AND EXISTS (SELECT FROM jobs j WHERE j.id = %(id)s AND j.next_try_at <= now())
+FOR UPDATE
+
+-- name: ready_jobs
+SELECT id FROM jobs
+WHERE status = 'pending' AND ready_at <= now()
+  AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
+ORDER BY ready_at, id LIMIT %(limit)s
+
+-- name: forget_finished
+DELETE FROM jobs WHERE id IN (
+    SELECT j.id FROM jobs j
+    WHERE j.status IN ('succeeded', 'failed', 'cancelled')
+      AND j.completed_at < now() - make_interval(days => %(days)s)
+      AND (j.spec_id IS NULL OR EXISTS (SELECT FROM jobs newer WHERE newer.spec_id = j.spec_id AND newer.id > j.id))
+    ORDER BY j.completed_at LIMIT 1000
+)

@@ -1,0 +1,82 @@
+"""Wake-ups: SQS messages saying that work may be ready. Hints and nothing more; the sweep sends again what got lost."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from opdex.errors import MalformedWakeUp, QueueUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# The longest delay that SQS takes.
+_LONGEST_DELAY_SECONDS = 900
+
+
+class WakeUp(BaseModel):
+    """One message. ``ready``: a job may be ready. ``lease``: the lease under this token should have ended by now."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal[1] = 1
+    kind: Literal["ready", "lease"] = "ready"
+    job_id: int
+    lease_token: str | None = None
+
+    @classmethod
+    def parse(cls, body: str) -> Self:
+        """Return the message of an SQS body. Raises MalformedWakeUp."""
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as error:
+            raise MalformedWakeUp(reason=error.errors(include_url=False, include_input=False)[0]["msg"]) from None
+
+
+class WakeUpSender:
+    """Sends wake-ups to the embed queue; always after a commit, never inside a transaction."""
+
+    def __init__(self, queue_url: str, client: "SQSClient | None" = None) -> None:
+        self._queue_url = queue_url
+        self._client = client
+
+    def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
+        """Send one wake-up, delayed at most 900 s (a receiver that comes too early sends it again).
+
+        Raises QueueUnavailable.
+        """
+        delay = max(0, min(_LONGEST_DELAY_SECONDS, math.ceil(delay_seconds)))
+        body = wake_up.model_dump_json(exclude_none=True)
+        with _translated():
+            self._sqs().send_message(QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay)
+
+    def see_again(self, receipt_handle: str, after_seconds: int) -> None:
+        """Let a message that could not be handled come back soon, not at the end of the queue's long visibility.
+
+        Raises QueueUnavailable.
+        """
+        with _translated():
+            self._sqs().change_message_visibility(
+                QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=after_seconds
+            )
+
+    def _sqs(self) -> "SQSClient":
+        if self._client is None:
+            import boto3  # a function that sends nothing never loads it
+            from botocore.config import Config
+
+            quick = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})
+            self._client = boto3.client("sqs", config=quick)
+        return self._client
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise QueueUnavailable(cause=type(error).__name__) from error
