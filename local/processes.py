@@ -52,7 +52,8 @@ class Process:
         command: Sequence[str | Path],
         *,
         log: Path,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str],
+        cwd: Path = Path("/"),
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.log = log
@@ -64,7 +65,8 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=environment,
+                env=dict(environment),
+                cwd=cwd,
                 start_new_session=True,
             )
 

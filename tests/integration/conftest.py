@@ -10,7 +10,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from local.postgres import EmbeddedPostgres
+from local.scratch import scratch_folder
 from opdex.migrations import migrate
+from tests.integration.engine import Engine
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 _TEMPLATE = "migrated"
@@ -20,7 +22,10 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """The server; its template database is migrated."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+    with (
+        scratch_folder(tmp_path_factory.getbasetemp()) as folder,
+        EmbeddedPostgres(folder, durable=False) as server,
+    ):
         _administer(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
         with psycopg.connect(server.url(_TEMPLATE), row_factory=dict_row) as connection:
             migrate(connection, _MIGRATIONS)
@@ -33,6 +38,12 @@ def postgres_url(postgres: EmbeddedPostgres) -> str:
     return postgres.url("postgres")
 
 
+@pytest.fixture(scope="session")
+def migrated_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """The URL of one database with the current schema, for tests that write nothing."""
+    yield from _new_database(postgres, template=_TEMPLATE)
+
+
 @pytest.fixture
 def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The URL of a new database that has no schema yet."""
@@ -43,6 +54,14 @@ def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
 def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The URL of a new database with the current schema."""
     yield from _new_database(postgres, template=_TEMPLATE)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """The real store on a new database."""
+    engine = Engine(database_url)
+    yield engine
+    engine.close()
 
 
 def _new_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
