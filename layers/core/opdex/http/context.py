@@ -3,21 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 from opdex.database import Database
 from opdex.embedding import Embedder
 from opdex.errors import QueueUnavailable
-from opdex.jobs.wakeups import WakeUp
+from opdex.jobs.wakeups import WakeUp, WakeUps
 from opdex.observability import logger
 from opdex.settings import ApiSettings
-
-
-class WakeUps(Protocol):
-    """Where wake-ups go."""
-
-    def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
-        """Send one wake-up. Raises QueueUnavailable."""
 
 
 @dataclass(frozen=True)

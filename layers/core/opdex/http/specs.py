@@ -41,7 +41,7 @@ _UPLOAD_ANSWERS: Final = {200: "The spec, changed or the same as before.", 201: 
 _TEXT: Final = {"schema": {"type": "string"}}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD_BODY: Final[dict[str, Any]] = {
-    "description": "The OpenAPI document itself, at most 6 MB as sent: send larger ones as gzip, without "
+    "description": "The OpenAPI document itself, at most 4.5 MB as sent: send larger ones as gzip, without "
     "Content-Encoding. JSON, YAML and gzip are told apart by the bytes.",
     "required": True,
     "content": {
