@@ -42,7 +42,7 @@ class Deadline:
         return left
 
 
-class ErrorAnswer(Exception):  # noqa: N818 - an answer, and no error before someone says which
+class ErrorAnswer(Exception):
     """An HTTP answer other than 200: its status, headers, and what the server said."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
