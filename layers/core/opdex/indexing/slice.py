@@ -71,6 +71,7 @@ class Slice:
         self._clock = clock
         self._deadline = deadline
         self._progressed = False
+        self._had_its_whole_time = deadline.is_nearly_whole()
 
     def run(self) -> SliceResult:
         """Work until the job has ended, is handed back or is lost. Raises DatabaseUnavailable where it must give up."""
@@ -130,6 +131,7 @@ class Slice:
 
     def _embed(self, chunk: tuple[leases.MissingText, ...]) -> list[Vector]:
         left, began = self._deadline.seconds_left(), time.monotonic()
+        had_its_whole_time = self._deadline.is_nearly_whole()
         try:
             vectors = self._embedder.embed(
                 [missing.text for missing in chunk], timeout=min(left, self._settings.embedding_timeout_seconds)
@@ -139,7 +141,7 @@ class Slice:
             if left >= self._settings.embedding_timeout_seconds:
                 raise
             # The deadline cut the call short, so this says nothing about the provider.
-            if len(chunk) == 1 and left > 0.8 * self._deadline.whole_seconds:
+            if len(chunk) == 1 and had_its_whole_time:
                 raise TextTooSlow(f"{chunk[0].named}: {TextTooSlow.__doc__}", seconds=round(left, 1)) from error
             raise _OutOfTime from error
         except ProviderError:
@@ -171,10 +173,11 @@ class Slice:
         return recorded
 
     def _hand_back(self) -> SliceResult:
-        if not self._progressed and self._held.idle_slices + 1 >= self._settings.max_idle_slices:
+        idle = self._had_its_whole_time and not self._progressed
+        if idle and self._held.idle_slices + 1 >= self._settings.max_idle_slices:
             error = ProviderTimeout(f"No new vector in {self._settings.max_idle_slices} slices in a row.")
             return self._spend_attempt(error, self._settings.max_attempts)
-        self._persist(lambda c: leases.yield_job(c, self._held, progressed=self._progressed))
+        self._persist(lambda c: leases.yield_job(c, self._held, idle=idle))
         return SliceResult("yielded", wake_in=0)
 
     def _hold_up(self, error: ProviderThrottled | ProviderUnavailable) -> SliceResult:

@@ -10,7 +10,7 @@ from opdex.indexing.deadline import Deadline
 from opdex.indexing.heartbeat import LeaseClock
 from opdex.indexing.slice import Slice, SliceResult
 from opdex.jobs import leases
-from opdex.jobs.wakeups import WakeUp, WakeUpSender
+from opdex.jobs.wakeups import WakeUp, WakeUps
 from opdex.observability import logger
 from opdex.settings import EmbedSettings
 
@@ -21,11 +21,11 @@ _GRACE_SECONDS = 1.0
 class Worker:
     """Lives as long as the warm process; handles one wake-up at a time."""
 
-    def __init__(self, settings: EmbedSettings, database: Database, embedder: Embedder, sender: WakeUpSender) -> None:
+    def __init__(self, settings: EmbedSettings, database: Database, embedder: Embedder, wake_ups: WakeUps) -> None:
         self._settings = settings
         self._database = database
         self._embedder = embedder
-        self._sender = sender
+        self._wake_ups = wake_ups
         self._sizer = ChunkSizer(embedder.batch_limits, settings.embedding_chunk_seconds)
 
     def handle(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
@@ -34,7 +34,7 @@ class Worker:
         Raises DatabaseUnavailable where nothing could be claimed because the database is away.
         """
         results: list[SliceResult] = []
-        while not results or deadline.seconds_left() > 0.25 * deadline.whole_seconds:
+        while not results or (results[-1].outcome != "yielded" and deadline.leaves_room()):
             result = self._work_on_next(deadline)
             if result is None:
                 break
@@ -91,7 +91,7 @@ class Worker:
 
     def _send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
         try:
-            self._sender.send(wake_up, delay_seconds)
+            self._wake_ups.send(wake_up, delay_seconds)
         except QueueUnavailable as error:
             logger.warning("wake-up not sent; the sweep will", job_id=wake_up.job_id, cause=_cause(error))
 

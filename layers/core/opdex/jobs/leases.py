@@ -151,10 +151,13 @@ def record(
     return Recorded(row["current_revision"], row["fresh_after"])
 
 
-def yield_job(connection: Connection, held: Claim, *, progressed: bool) -> None:
-    """Hand the job back before the deadline, behind the others that wait; no attempt is spent."""
-    _fenced(connection, held, "yield_job", progressed=progressed)
-    log_event(connection, held.job_id, "yielded", progressed=progressed)
+def yield_job(connection: Connection, held: Claim, *, idle: bool) -> None:
+    """Hand the job back before the deadline, behind the others that wait; no attempt is spent.
+
+    ``idle``: the slice had its whole time and brought no new vector.
+    """
+    _fenced(connection, held, "yield_job", idle=idle)
+    log_event(connection, held.job_id, "yielded", idle=idle)
 
 
 def hold_up(

@@ -107,7 +107,7 @@ WHERE vectors.made_at <= %(fresh_after)s::timestamptz
 -- name: yield_job
 UPDATE jobs SET
     status = 'pending', ready_at = clock_timestamp(), lease_token = NULL, lease_expires_at = NULL,
-    idle_slices = CASE WHEN %(progressed)s THEN 0 ELSE idle_slices + 1 END, updated_at = now()
+    idle_slices = idle_slices + CASE WHEN %(idle)s THEN 1 ELSE 0 END, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
 RETURNING id
 

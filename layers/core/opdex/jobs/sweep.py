@@ -7,7 +7,7 @@ from opdex.embedding.contract import ModelIdentity
 from opdex.embedding.registry import register_model
 from opdex.jobs.enqueue import enqueue
 from opdex.jobs.leases import expire_leases
-from opdex.jobs.wakeups import WakeUp, WakeUpSender
+from opdex.jobs.wakeups import WakeUp, WakeUps
 
 _SQL = load_statements("opdex.jobs", "sweep.sql")
 
@@ -25,7 +25,7 @@ class Swept:
 
 def sweep(
     database: Database,
-    sender: WakeUpSender,
+    wake_ups: WakeUps,
     identity: ModelIdentity,
     *,
     workers: int,
@@ -47,7 +47,7 @@ def sweep(
         forgotten = connection.execute(_SQL["forget_finished"], {"days": retention_days}).rowcount
         ready = connection.execute(_SQL["ready_jobs"], {"limit": workers, "provider": identity.provider}).fetchall()
     for job in ready:
-        sender.send(WakeUp(job_id=job["id"]))
+        wake_ups.send(WakeUp(job_id=job["id"]))
     return Swept(len(expired), unparked, len(gaps), forgotten, len(ready))
 
 

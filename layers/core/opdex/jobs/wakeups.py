@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,6 +33,13 @@ class WakeUp(BaseModel):
             return cls.model_validate_json(body)
         except ValidationError as error:
             raise MalformedWakeUp(reason=error.errors(include_url=False, include_input=False)[0]["msg"]) from None
+
+
+class WakeUps(Protocol):
+    """Where wake-ups go."""
+
+    def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
+        """Send one wake-up. Raises QueueUnavailable."""
 
 
 class WakeUpSender:

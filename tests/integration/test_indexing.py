@@ -1,0 +1,331 @@
+"""One slice after another, from upload to publication, on a real database."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from opdex.embedding.registry import RegisteredModel, register_model
+from opdex.errors import LeaseLost
+from opdex.jobs import leases
+from tests.integration.engine import Engine, ScriptedEmbedder, things, wait_until
+
+
+def _model(engine: Engine) -> RegisteredModel:
+    return engine.transact(lambda c: register_model(c, engine.embedder.identity))
+
+
+def _claim(engine: Engine, lease_seconds: float = 30.0) -> leases.Claim:
+    held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, lease_seconds))
+    assert held is not None
+    return held
+
+
+def test_job_is_published_when_all_texts_are_embedded(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(10))
+
+    assert engine.worker().outcomes() == ["published"]
+
+    job, status = engine.job(job_id), engine.status("users")
+    assert (job.status, job.attempts, job.slices, job.reused) == ("succeeded", 1, 1, 0)
+    assert (status.embedding_count, status.operation_count, status.embedded_so_far) == (10, 10, None)
+    assert sorted(engine.embedder.texts) == sorted(set(engine.embedder.texts))
+    assert len(engine.embedder.texts) == 10
+
+
+def test_status_ticks_up_when_three_chunks_take_100_ms_each(engine: Engine) -> None:
+    engine.job_id("users", things(12))
+    engine.embedder.seconds_a_call = 0.1
+    worker = engine.worker()
+    worker._worker._sizer.measured(1, 0.02)  # a warm process knows the provider's speed
+    slice_ = threading.Thread(target=worker.handle)
+    slice_.start()
+    seen: list[int] = []
+    while (status := engine.status("users")).job_status != "succeeded":
+        if status.embedded_so_far is not None and (not seen or seen[-1] != status.embedded_so_far):
+            seen.append(status.embedded_so_far)
+    slice_.join()
+
+    assert [count for count in seen if count] == [4, 8, 12]
+    assert seen == sorted(set(seen))
+
+
+def test_first_count_is_the_reused_one_when_part_is_embedded_already(engine: Engine) -> None:
+    engine.job_id("users", things(6))
+    engine.worker().handle()
+    job_id = engine.job_id("more", things(9))
+
+    held, model = _claim(engine), _model(engine)
+    plan = engine.transact(lambda c: leases.plan(c, held, model))
+
+    assert plan.embedded == 6
+    assert engine.status("more").embedded_so_far == 6
+    assert engine.job(job_id).reused == 6
+
+
+def test_upload_is_published_without_a_job_when_every_vector_exists(engine: Engine) -> None:
+    engine.job_id("users", things(6))
+    engine.worker().handle()
+
+    upload = engine.upload("copy", things(6))
+
+    assert upload.job_id is None
+    assert upload.spec.embedding_count == 6
+    assert engine.status("copy").job_status is None
+
+
+def test_upload_is_published_without_a_job_when_there_is_no_operation(engine: Engine) -> None:
+    upload = engine.upload("empty", [])
+
+    assert upload.job_id is None
+    assert engine.status("empty").operation_count == 0
+
+
+def test_provider_is_not_called_when_a_job_finds_every_vector(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(6))
+    engine.job_id("twin", things(6))
+    engine.worker().handle()
+
+    assert len(engine.embedder.texts) == 6
+    assert [row["status"] for row in engine.sql("SELECT status FROM jobs")] == ["succeeded", "succeeded"]
+    assert engine.job(job_id).reused == 0
+    assert engine.status("twin").reused == 6
+
+
+def test_shared_text_counts_for_each_operation_when_it_is_embedded_once(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(3))
+    engine.sql("UPDATE operations SET text = 'shared', text_hash = sha256('shared') WHERE position > 0")
+
+    engine.worker().handle()
+
+    assert sorted(engine.embedder.texts)[0] == "shared"
+    assert len(engine.embedder.texts) == 2
+    counts = [event.detail["embedded_so_far"] for event in engine.job(job_id).events if event.event == "chunk"]
+    assert counts[-1] == 3
+    assert engine.status("users").embedding_count == 3
+
+
+def test_job_still_succeeds_when_a_progress_write_fails(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    engine.job_id("users", things(12))
+    engine.sql("CREATE SEQUENCE writes")
+    engine.sql(
+        """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN
+               IF nextval('writes') IN (2, 3) THEN RAISE 'refused'; END IF;
+               RETURN NULL;
+           END $$"""
+    )
+    engine.sql("CREATE TRIGGER refuse AFTER INSERT ON vectors FOR EACH STATEMENT EXECUTE FUNCTION refuse()")
+
+    with caplog.at_level(logging.DEBUG, logger="opdex"):
+        outcomes = engine.worker().outcomes()
+
+    assert outcomes == ["published"]
+    assert engine.status("users").embedding_count == 12
+    assert len(engine.embedder.texts) == 12
+    failed = [record for record in caplog.records if record.message == "write failed, trying again"]
+    assert [record.levelname for record in failed] == ["DEBUG", "DEBUG"]
+
+
+def test_nothing_is_written_when_the_lease_was_rotated(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    held, model = _claim(engine), _model(engine)
+    plan = engine.transact(lambda c: leases.plan(c, held, model))
+    engine.sql("UPDATE jobs SET lease_token = gen_random_uuid() WHERE id = %s", job_id)
+    before = engine.sql("SELECT * FROM jobs")
+
+    chunk = [(text, engine.embedder.embed_query(text.text)) for text in plan.missing]
+    error = LeaseLost("lost")
+    late_writes = [
+        lambda c: leases.record(c, held, model, chunk, embedded_so_far=4, fresh_after=None, lease_seconds=30.0),
+        lambda c: leases.plan(c, held, model),
+        lambda c: leases.renew(c, held, 30.0),
+        lambda c: leases.yield_job(c, held, idle=False),
+        lambda c: leases.hold_up(c, held, "scripted", error, retry_after=1.0, limit_seconds=60.0),
+        lambda c: leases.fail(c, held, error, parked=True),
+        lambda c: leases.publish(c, held, model, plan.revision),
+    ]
+    for write in late_writes:
+        with pytest.raises(LeaseLost):
+            engine.transact(write)
+    assert engine.transact(lambda c: leases.retry_later(c, held, error, 5)) is None
+
+    assert engine.sql("SELECT * FROM jobs") == before
+    assert engine.sql("SELECT * FROM vectors") == []
+    assert engine.sql("SELECT * FROM cool_downs") == []
+    assert engine.sql("SELECT published_revision FROM specs") == [{"published_revision": None}]
+
+
+def test_worker_stops_at_its_next_write_when_its_lease_was_rotated(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(12))
+
+    def rotate(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 1:
+            engine.sql("UPDATE jobs SET lease_token = gen_random_uuid() WHERE id = %s", job_id)
+
+    engine.embedder.script = rotate
+
+    assert engine.worker().outcomes() == ["lease_lost"]
+    assert engine.sql("SELECT count(*) AS vectors FROM vectors") == [{"vectors": 1}]
+    assert engine.job(job_id).embedded_so_far == 1
+
+
+def test_counter_is_left_alone_when_a_job_is_handed_back_retried_or_ended(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    model = _model(engine)
+
+    def counter() -> int:
+        (row,) = engine.sql("SELECT embedded_so_far FROM jobs WHERE id = %s", job_id)
+        return int(row["embedded_so_far"])
+
+    def claim_and_record() -> leases.Claim:
+        held = _claim(engine)
+        plan = engine.transact(lambda c: leases.plan(c, held, model))
+        chunk = [(plan.missing[0], engine.embedder.embed_query(plan.missing[0].text))]
+        engine.transact(
+            lambda c: leases.record(
+                c, held, model, chunk, embedded_so_far=plan.embedded + 1, fresh_after=None, lease_seconds=30.0
+            )
+        )
+        return held
+
+    held = claim_and_record()
+    engine.transact(lambda c: leases.yield_job(c, held, idle=False))
+    assert counter() == 1
+    held = claim_and_record()
+    assert engine.transact(lambda c: leases.retry_later(c, held, LeaseLost("x"), 5)) is not None
+    assert counter() == 2
+    engine.sql("UPDATE jobs SET ready_at = now()")
+    held = claim_and_record()
+    engine.transact(lambda c: leases.fail(c, held, LeaseLost("x"), parked=False))
+    assert counter() == 3
+    assert engine.status("users").embedded_so_far is None
+
+
+def test_job_goes_on_where_it_was_when_it_takes_many_slices(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(30))
+    engine.embedder.seconds_a_call = 0.1
+    engine.embedder.max_texts = 1
+    worker = engine.worker()
+    seen, slices = [0], 0
+    while engine.job(job_id).status != "succeeded":
+        assert worker.outcomes(seconds=0.6) in (["yielded"], ["published"])
+        slices += 1
+        (row,) = engine.sql("SELECT embedded_so_far FROM jobs WHERE id = %s", job_id)
+        seen.append(row["embedded_so_far"])
+
+    job = engine.job(job_id)
+    assert (job.attempts, job.slices) == (1, slices)
+    assert slices >= 10
+    assert seen == sorted(seen)
+    assert len(engine.embedder.texts) == len(set(engine.embedder.texts)) == 30
+
+
+def test_four_workers_take_four_jobs_at_once_when_all_are_ready(engine: Engine) -> None:
+    job_ids = {engine.job_id(f"spec{number}", things(8, kind=f"kind{number}")) for number in range(4)}
+    embedders = [ScriptedEmbedder(seconds_a_call=0.1) for _ in range(4)]
+    workers = [engine.worker(embedder) for embedder in embedders]
+    threads = [threading.Thread(target=worker.handle) for worker in workers]
+
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    tokens: set[str] = set()
+
+    def all_seen_running() -> bool:
+        rows = engine.sql("SELECT lease_token FROM jobs WHERE status = 'running'")
+        tokens.update(str(row["lease_token"]) for row in rows)
+        return len(rows) == 4
+
+    wait_until(all_seen_running)
+    for thread in threads:
+        thread.join()
+    took = time.monotonic() - began
+
+    serial = sum(len(embedder.calls) for embedder in embedders) * 0.1
+    assert took < serial / 2
+    assert len(tokens) == 4
+    assert {engine.job(job_id).status for job_id in job_ids} == {"succeeded"}
+    assert [len(embedder.texts) for embedder in embedders] == [8, 8, 8, 8]
+
+
+def test_claim_takes_the_job_that_has_been_ready_longest_when_woken_for_another(engine: Engine) -> None:
+    first, second = engine.job_id("first", things(1, "a")), engine.job_id("second", things(1, "b"))
+
+    engine.worker().handle(job_id=second)
+
+    (claims,) = [engine.sql("SELECT job_id FROM job_events WHERE event = 'claimed' ORDER BY id")]
+    assert [row["job_id"] for row in claims] == [first, second]
+
+
+def test_one_sibling_is_woken_when_more_is_ready_after_a_claim(engine: Engine) -> None:
+    first, second = engine.job_id("first", things(1, "a")), engine.job_id("second", things(1, "b"))
+    engine.worker().handle(job_id=first)
+
+    assert engine.wake_ups.of_kind("ready") == [(second, 0)]
+
+
+def test_no_wake_up_is_sent_when_a_claim_finds_nothing(engine: Engine) -> None:
+    assert engine.worker().outcomes(job_id=1) == []
+    assert engine.wake_ups.sent == []
+
+
+def test_delayed_wake_up_for_the_lease_is_sent_when_a_job_is_claimed(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(1))
+
+    engine.worker().handle()
+
+    ((woken, delay),) = engine.wake_ups.of_kind("lease")
+    assert woken == job_id
+    assert 30 <= delay <= 32
+
+
+def test_second_upload_is_not_swallowed_when_a_slice_runs(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(6, "old"))
+    uploads: list[int | None] = []
+
+    def overtake(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 1:
+            uploads.append(engine.upload("users", things(8, "new")).job_id)
+
+    engine.embedder.script = overtake
+    assert engine.worker().outcomes() == ["published"]
+
+    assert uploads == [job_id]
+    job, status = engine.job(job_id), engine.status("users")
+    assert (job.revision, job.operation_count, job.status) == (2, 8, "succeeded")
+    assert (status.embedding_count, status.operation_count) == (8, 8)
+    assert sum(text.startswith("old") for text in engine.embedder.texts) < 6
+    assert engine.sql("SELECT current_revision, published_revision FROM specs") == [
+        {"current_revision": 2, "published_revision": 2}
+    ]
+
+
+def test_duplicate_enqueue_opens_no_second_job_when_one_is_open(engine: Engine) -> None:
+    first = engine.job_id("users", things(6))
+    second = engine.job_id("users", things(7))
+    third = engine.job_id("users", things(7))
+
+    assert first == second == third
+    assert engine.sql("SELECT id, revision, operation_count FROM jobs") == [
+        {"id": first, "revision": 2, "operation_count": 7}
+    ]
+
+
+def test_old_revision_stays_published_when_the_new_one_is_under_way(engine: Engine) -> None:
+    engine.job_id("users", things(6, "old"))
+    engine.worker().handle()
+    engine.job_id("users", things(8, "new"))
+    seen: list[tuple[int, int]] = []
+
+    def look(texts: Sequence[str]) -> None:
+        status = engine.status("users")
+        seen.append((status.embedding_count, status.operation_count))
+
+    engine.embedder.script = look
+    engine.worker().handle()
+
+    assert set(seen) == {(6, 8)}
+    assert engine.status("users").embedding_count == 8

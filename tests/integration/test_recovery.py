@@ -1,0 +1,301 @@
+"""What happens when a worker, a provider, the queue or the clock does not do its part."""
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from opdex.errors import (
+    DatabaseUnavailable,
+    OpdexError,
+    ProviderFailed,
+    ProviderMisbehaved,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+    ProviderUnavailable,
+    TextRejected,
+)
+from opdex.jobs import leases
+from opdex.jobs.wakeups import WakeUp
+from tests.integration.engine import Engine, things
+
+
+def _raise_on_call(engine: Engine, number: int, error: OpdexError) -> None:
+    def script(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == number - 1:
+            raise error
+
+    engine.embedder.script = script
+
+
+def _always_raise(engine: Engine, error: OpdexError) -> None:
+    def script(texts: Sequence[str]) -> None:
+        raise error
+
+    engine.embedder.script = script
+
+
+def _vanish(engine: Engine, lease: str = "-1 second") -> leases.Claim:
+    """Claim a job as a worker that is never heard of again; its lease has run out since."""
+    held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
+    assert held is not None
+    engine.sql("UPDATE jobs SET lease_expires_at = now() + %s::interval WHERE id = %s", lease, held.job_id)
+    return held
+
+
+def test_job_goes_on_when_the_lease_of_a_vanished_worker_ran_out(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    _vanish(engine)
+
+    assert engine.worker().outcomes() == ["published"]
+
+    job = engine.job(job_id)
+    assert (job.status, job.attempts, job.slices) == ("succeeded", 2, 2)
+    assert "lease_lost" in engine.events(job_id)
+
+
+def test_job_fails_when_five_workers_vanish(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    for _ in range(5):
+        _vanish(engine)
+        engine.transact(lambda c: leases.expire_leases(c, 5))
+
+    job = engine.job(job_id)
+    assert (job.status, job.attempts, job.error_code) == ("failed", 5, "worker_lost")
+    assert job.next_try_at is not None
+
+
+def test_wake_up_for_a_lease_is_sent_again_when_the_lease_is_alive(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    held = _vanish(engine, lease="20 seconds")
+    wake_up = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
+
+    assert engine.worker().outcomes(wake_up=wake_up) == []
+
+    ((again, delay),) = engine.wake_ups.sent
+    assert again == wake_up
+    assert 20 < delay <= 21
+
+
+def test_wake_up_for_a_lease_is_dropped_when_another_claim_followed(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    held = _vanish(engine, lease="20 seconds")
+    wake_up = WakeUp(kind="lease", job_id=held.job_id, lease_token="b8c9e6c2-0000-4000-8000-000000000000")
+
+    engine.worker().handle(wake_up=wake_up)
+
+    assert engine.wake_ups.sent == []
+
+
+def test_wake_up_is_sent_again_when_it_comes_before_the_backoff_ends(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    engine.sql("UPDATE jobs SET ready_at = now() + interval '100 seconds'")
+
+    engine.worker().handle(job_id=job_id)
+
+    ((woken, delay),) = engine.wake_ups.of_kind("ready")
+    assert woken == job_id
+    assert 99 < delay <= 100
+
+
+def test_cool_down_is_shared_and_spends_no_attempt_when_the_provider_throttles(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(8))
+    engine.job_id("others", things(8, "other"))
+    _raise_on_call(engine, 3, ProviderThrottled(retry_after=40.0))
+
+    assert engine.worker().outcomes() == ["held_up"]
+
+    job = engine.job(job_id)
+    assert (job.status, job.attempts, job.error_code) == ("pending", 1, "provider_throttled")
+    assert engine.worker().outcomes() == [], "another worker calls the provider during its cool-down"
+    assert [delay for woken, delay in engine.wake_ups.of_kind("ready") if woken == job_id] == [pytest.approx(40, abs=1)]
+
+    engine.embedder.script = lambda texts: None
+    engine.sql("UPDATE cool_downs SET until = now()")
+    engine.sql("UPDATE jobs SET ready_at = now()")
+    assert engine.worker().outcomes() == ["published", "published"]
+    assert engine.sql("SELECT * FROM cool_downs") == []
+    assert engine.job(job_id).attempts == 1
+
+
+@pytest.mark.parametrize("error", [ProviderUnavailable(), ProviderTimeout()])
+def test_no_attempt_is_spent_when_the_provider_is_away(engine: Engine, error: OpdexError) -> None:
+    job_id = engine.job_id("users", things(8))
+    _always_raise(engine, error)
+
+    for _ in range(8):
+        assert engine.worker(embedding_timeout_seconds=1).outcomes() == ["held_up"]
+        engine.sql("UPDATE cool_downs SET until = now()")
+        engine.sql("UPDATE jobs SET ready_at = now()")
+
+    assert engine.job(job_id).attempts == 1
+    (cool_down,) = engine.sql("SELECT strikes FROM cool_downs")
+    assert cool_down["strikes"] == 8
+
+
+def test_wait_grows_when_the_provider_stays_away(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(8))
+    _always_raise(engine, ProviderUnavailable())
+    for _ in range(9):
+        engine.worker().handle()
+        engine.sql("UPDATE cool_downs SET until = now()")
+        engine.sql("UPDATE jobs SET ready_at = now()")
+
+    delays = [round(delay) for woken, delay in engine.wake_ups.of_kind("ready") if woken == job_id]
+    assert delays == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+
+
+def test_job_fails_as_unavailable_when_nothing_else_happened_for_a_day(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(8))
+    _always_raise(engine, ProviderThrottled(retry_after=1.0))
+    engine.worker().handle()
+    engine.sql("UPDATE cool_downs SET until = now()")
+    engine.sql("UPDATE jobs SET ready_at = now(), held_up_since = now() - interval '25 hours'")
+
+    assert engine.worker().outcomes() == ["failed"]
+
+    job = engine.job(job_id)
+    assert (job.status, job.error_code, job.attempts) == ("failed", "provider_unavailable", 1)
+    assert job.next_try_at is not None
+
+
+@pytest.mark.parametrize("error", [ProviderFailed(), ProviderMisbehaved()])
+def test_job_is_parked_when_five_attempts_fail(engine: Engine, error: OpdexError) -> None:
+    job_id = engine.job_id("users", things(8))
+    _always_raise(engine, error)
+    seen = []
+    for _ in range(5):
+        seen.append((engine.worker().outcomes(), engine.job(job_id).attempts))
+        engine.sql("UPDATE jobs SET ready_at = now() WHERE status = 'pending'")
+
+    assert seen == [(["retried"], 2), (["retried"], 3), (["retried"], 4), (["retried"], 5), (["failed"], 5)]
+    job = engine.job(job_id)
+    assert (job.status, job.error_code, job.last_error) == ("failed", error.code, error.message)
+    assert job.next_try_at is not None
+
+
+def test_what_was_embedded_is_kept_when_an_attempt_fails(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(8))
+    _raise_on_call(engine, 3, ProviderFailed())
+    engine.worker().handle()
+    engine.embedder.script = lambda texts: None
+    engine.sql("UPDATE jobs SET ready_at = now()")
+
+    assert engine.worker().outcomes() == ["published"]
+
+    assert len(engine.embedder.texts) == len(set(engine.embedder.texts)) == 8
+    assert engine.job(job_id).attempts == 2
+
+
+def test_job_fails_at_once_when_the_provider_refuses_the_configuration(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(8))
+    _always_raise(engine, ProviderRefused("no such model"))
+
+    assert engine.worker().outcomes() == ["failed"]
+
+    job = engine.job(job_id)
+    assert (job.attempts, job.error_code, job.last_error) == (1, "provider_refused", "no such model")
+    assert job.next_try_at is not None
+
+
+def test_operation_is_named_when_the_provider_rejects_its_text(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(12))
+
+    def reject(texts: Sequence[str]) -> None:
+        if any(text.startswith("thing number 9.") for text in texts):
+            raise TextRejected("too odd")
+
+    engine.embedder.script = reject
+
+    assert engine.worker().outcomes() == ["failed"]
+
+    job = engine.job(job_id)
+    assert (job.error_code, job.last_error) == ("text_rejected", "GET /things/9: too odd")
+    assert job.next_try_at is None, "trying again cannot help"
+
+
+def test_operation_is_named_when_its_text_outlasts_two_whole_slices(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(1))
+    _always_raise(engine, ProviderTimeout())
+
+    assert engine.worker().outcomes(seconds=5) == ["retried"]
+    engine.sql("UPDATE jobs SET ready_at = now()")
+    assert engine.worker().outcomes(seconds=5) == ["failed"]
+
+    job = engine.job(job_id)
+    assert job.error_code == "text_too_slow"
+    assert job.last_error.startswith("GET /things/0: ")
+
+
+def test_job_succeeds_when_the_queue_takes_no_message(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    engine.wake_ups.broken = True
+
+    assert engine.worker().outcomes() == ["published"]
+
+
+def test_worker_stops_when_the_database_goes_away_past_the_lease(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+
+    def cut(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 1:
+            engine.sql("UPDATE pg_database SET datallowconn = false WHERE datname = current_database()")
+            engine.sql(
+                """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+            )
+
+    engine.embedder.script = cut
+    with pytest.raises(DatabaseUnavailable):
+        engine.worker(lease_seconds=1.0).handle()
+    engine.sql("UPDATE pg_database SET datallowconn = true WHERE datname = current_database()")
+
+    assert engine.job(job_id).status == "running"
+    assert len(engine.embedder.calls) == 2, "a call was started while a chunk waited unwritten"
+
+
+def test_job_goes_on_when_its_connection_is_cut_between_chunks(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(12))
+
+    def cut(texts: Sequence[str]) -> None:
+        engine.sql(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+        )
+
+    engine.embedder.script = cut
+
+    assert engine.worker().outcomes() == ["published"]
+    assert engine.job(job_id).attempts == 1
+    assert len(engine.embedder.texts) == 12
+
+
+def test_lease_is_renewed_by_the_heartbeat_when_a_call_is_slow(engine: Engine) -> None:
+    engine.job_id("users", things(1))
+    seen: list[float] = []
+
+    def watch(texts: Sequence[str]) -> None:
+        for _ in range(3):
+            threading.Event().wait(0.5)
+            (row,) = engine.sql("SELECT extract(epoch FROM lease_expires_at - now())::float8 AS left FROM jobs")
+            seen.append(row["left"])
+
+    engine.embedder.script = watch
+
+    assert engine.worker(lease_seconds=1.0, heartbeat_seconds=0.1).outcomes() == ["published"]
+    assert all(left > 0.5 for left in seen)
+
+
+def test_lease_ends_with_the_invocation_when_that_comes_first(engine: Engine) -> None:
+    engine.job_id("users", things(1))
+    seen: list[float] = []
+
+    def watch(texts: Sequence[str]) -> None:
+        (row,) = engine.sql("SELECT extract(epoch FROM lease_expires_at - now())::float8 AS left FROM jobs")
+        seen.append(row["left"])
+
+    engine.embedder.script = watch
+    engine.worker().handle(seconds=3)
+
+    assert seen[0] <= 3

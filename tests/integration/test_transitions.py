@@ -1,0 +1,196 @@
+"""What clients do to jobs, and what the sweep repairs."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from opdex.catalog.store import delete_catalog, delete_spec
+from opdex.errors import JobHasEnded, JobIsOpen, JobNotFound, ProviderRefused, SpecNotFound
+from opdex.jobs import enqueue, leases
+from opdex.jobs.sweep import Swept, sweep
+from tests.integration.engine import CATALOG, Engine, things
+
+
+def _sweep(engine: Engine, workers: int = 1, retention_days: int = 14) -> Swept:
+    return sweep(
+        engine.database,
+        engine.wake_ups,
+        engine.embedder.identity,
+        workers=workers,
+        max_attempts=5,
+        retention_days=retention_days,
+    )
+
+
+def test_worker_stops_within_one_chunk_when_its_job_is_cancelled(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(12))
+
+    def cancel(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 1:
+            engine.transact(lambda c: enqueue.cancel(c, job_id))
+
+    engine.embedder.script = cancel
+
+    assert engine.worker().outcomes() == ["lease_lost"]
+    assert len(engine.embedder.calls) == 2
+    assert engine.job(job_id).status == "cancelled"
+
+
+def test_cancel_is_refused_when_the_job_has_ended(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(1))
+    engine.worker().handle()
+
+    with pytest.raises(JobHasEnded):
+        engine.transact(lambda c: enqueue.cancel(c, job_id))
+    with pytest.raises(JobNotFound):
+        engine.transact(lambda c: enqueue.cancel(c, 999))
+
+
+def test_retry_opens_a_new_job_when_the_old_one_was_cancelled(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(3))
+    with pytest.raises(JobIsOpen):
+        engine.transact(lambda c: enqueue.retry(c, job_id))
+    engine.transact(lambda c: enqueue.cancel(c, job_id))
+
+    again = engine.transact(lambda c: enqueue.retry(c, job_id))
+
+    assert again.created
+    assert again.job_id != job_id
+    assert engine.worker().outcomes() == ["published"]
+    assert engine.job(again.job_id).kind == "manual_retry"
+
+
+def test_every_text_is_embedded_again_when_a_spec_is_reembedded(engine: Engine) -> None:
+    engine.job_id("users", things(5))
+    engine.worker().handle()
+    before = engine.sql("SELECT text_hash, made_at FROM vectors ORDER BY text_hash")
+
+    again = engine.transact(lambda c: enqueue.reembed(c, CATALOG, "users"))
+    assert again.created
+    assert engine.worker().outcomes() == ["published"]
+
+    after = engine.sql("SELECT text_hash, made_at FROM vectors ORDER BY text_hash")
+    assert len(engine.embedder.texts) == 10
+    assert len(after) == len(before)
+    assert all(new["made_at"] > old["made_at"] for new, old in zip(after, before, strict=True))
+    assert engine.job(again.job_id).reused == 0
+
+
+def test_open_job_is_upgraded_when_a_reembed_comes_in_the_middle_of_it(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(6))
+    upgrades: list[enqueue.Enqueued] = []
+
+    def reembed(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 1:
+            upgrades.append(engine.transact(lambda c: enqueue.reembed(c, CATALOG, "users")))
+
+    engine.embedder.script = reembed
+    assert engine.worker().outcomes() == ["published"]
+
+    assert [(upgrade.job_id, upgrade.created) for upgrade in upgrades] == [(job_id, False)]
+    # The first text was made before the re-embed; the chunk that was in flight was written after it.
+    assert len(engine.embedder.texts) == 7
+    assert engine.job(job_id).status == "succeeded"
+
+
+def test_job_is_cancelled_and_readable_when_its_spec_is_deleted(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(6))
+    engine.transact(lambda c: delete_spec(c, CATALOG, "users"))
+
+    assert engine.job(job_id).status == "cancelled"
+    assert engine.worker().outcomes() == []
+    with pytest.raises(SpecNotFound):
+        engine.transact(lambda c: enqueue.retry(c, job_id))
+
+    engine.job_id("users", things(6))
+    assert engine.worker().outcomes() == ["published"]
+
+
+def test_worker_stops_when_the_catalog_is_deleted_in_the_middle_of_it(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(6))
+
+    def delete(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 1:
+            engine.transact(lambda c: delete_catalog(c, CATALOG))
+
+    engine.embedder.script = delete
+
+    assert engine.worker().outcomes() == ["lease_lost"]
+    assert engine.job(job_id).status == "cancelled"
+
+
+def test_sweep_takes_back_and_wakes_when_a_lease_ran_out(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
+    engine.sql("UPDATE jobs SET lease_expires_at = now() - interval '1 second'")
+
+    swept = _sweep(engine)
+
+    assert (swept.expired, swept.woken) == (1, 1)
+    assert engine.wake_ups.of_kind("ready") == [(job_id, 0)]
+    assert engine.job(job_id).attempts == 2
+
+
+def test_sweep_sends_no_more_wake_ups_than_workers_when_many_jobs_are_ready(engine: Engine) -> None:
+    for number in range(5):
+        engine.job_id(f"spec{number}", things(2, f"kind{number}"))
+
+    assert _sweep(engine, workers=3).woken == 3
+    assert _sweep(engine, workers=0).woken == 0
+
+
+def test_sweep_opens_a_job_when_a_current_revision_is_not_published(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    engine.worker().handle()
+    engine.sql("UPDATE specs SET published_revision = NULL, published_model_id = NULL")
+
+    assert _sweep(engine).gaps == 1
+    assert _sweep(engine).gaps == 0
+
+    (newest,) = engine.sql("SELECT id, kind FROM jobs ORDER BY id DESC LIMIT 1")
+    assert newest["id"] != job_id
+    assert newest["kind"] == "reconciler"
+
+
+def test_sweep_leaves_a_spec_alone_when_its_job_was_cancelled(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    engine.transact(lambda c: enqueue.cancel(c, job_id))
+
+    assert _sweep(engine).gaps == 0
+
+
+def test_parked_spec_is_tried_again_with_longer_delays_when_its_time_comes(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+
+    def refuse(texts: Sequence[str]) -> None:
+        raise ProviderRefused
+
+    engine.embedder.script = refuse
+    delays = []
+    for _ in range(3):
+        assert engine.worker().outcomes() == ["failed"]
+        (row,) = engine.sql(
+            """SELECT id, extract(epoch FROM next_try_at - now())::int AS delay FROM jobs
+               WHERE next_try_at IS NOT NULL"""
+        )
+        delays.append(row["delay"])
+        assert _sweep(engine).unparked == 0
+        engine.sql("UPDATE jobs SET next_try_at = now() WHERE next_try_at IS NOT NULL")
+        assert _sweep(engine).unparked == 1
+
+    assert delays == [600, 1200, 2400]
+    assert engine.job(job_id).next_try_at is None
+
+
+def test_retention_keeps_the_newest_job_when_old_ones_are_forgotten(engine: Engine) -> None:
+    first = engine.job_id("users", things(2))
+    engine.worker().handle()
+    second = engine.job_id("users", things(3))
+    engine.worker().handle()
+    engine.sql("UPDATE jobs SET completed_at = now() - interval '15 days'")
+
+    assert _sweep(engine).forgotten == 1
+
+    with pytest.raises(JobNotFound):
+        engine.job(first)
+    assert engine.job(second).status == "succeeded"
