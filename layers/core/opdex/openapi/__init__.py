@@ -25,17 +25,18 @@ def describe(raw: bytes, limits: Limits = Limits()) -> Description:  # noqa: B00
     findings = Findings()
     document = read_document(raw, limits, findings)
     version = openapi_version(document)
-    references = References(document)
     mentioned = survey(document, limits)
-    operations = read_operations(document, references, limits, findings)
+    references = References(document, limits)
+    items = path_items(document, references, findings)
+    operations = read_operations(items, references, limits, findings)
     references.report(mentioned, findings)
-    check(document, path_items(document, references, Findings()), references, findings)
+    check(document, items, references, findings)
     info = document.get("info")
     title = as_text(info.get("title")) if isinstance(info, dict) else ""
     return Description(
         title=cut(on_one_line(title or ""), MAX_TITLE),
         openapi_version=version,
         base_path=read_base_path(document),
-        operations=tuple(operations),
+        operations=operations,
         warnings=findings.warnings(),
     )

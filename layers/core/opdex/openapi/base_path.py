@@ -8,7 +8,8 @@ from opdex.openapi.operations import as_text
 from opdex.openapi.plain_text import cut, on_one_line
 
 MAX_BASE_PATH = 2000
-_ORIGIN = re.compile(r"(?:[^/?#]*:)?//[^/?#]*")
+_ORIGIN = re.compile(r"(?:[^/?#:]*:)?//[^/?#]*")
+_PATH = re.compile(r"[^?#]*")
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -20,8 +21,11 @@ def read_base_path(document: Node) -> str:
         address = _fill_in(server) if isinstance(server, dict) else ""
     else:
         address = as_text(document.get("basePath")) or ""
-    path = re.split(r"[?#]", _ORIGIN.sub("", on_one_line(address), count=1), maxsplit=1)[0].strip("/")
-    return cut(f"/{path}", MAX_BASE_PATH) if path and path != "." else ""
+    address = on_one_line(cut(address, MAX_BASE_PATH))
+    origin = _ORIGIN.match(address)
+    path = _PATH.match(address, origin.end() if origin else 0)
+    found = path[0].strip("/") if path else ""
+    return cut(f"/{found}", MAX_BASE_PATH) if found not in ("", ".") else ""
 
 
 def _fill_in(server: Node) -> str:

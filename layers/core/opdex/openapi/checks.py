@@ -1,8 +1,7 @@
 """What is wrong with a document though its operations can be read. Every finding is a warning, none an error."""
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 from opdex.openapi.description import Findings
 from opdex.openapi.document import Node
@@ -66,6 +65,7 @@ def _check_path_item(path: str, item: Node, references: References, findings: Fi
                     "path_parameter_missing", f"No parameter is declared for the placeholder {quoted(name)}.", *at
                 )
         responses = node.get("responses")
+        references.count(responses)
         for key in responses if isinstance(responses, dict) else ():
             if not _RESPONSE_KEY.fullmatch(key):
                 findings.add("response_code", f"{quoted(key)} is no response code.", *at, "responses", key)
@@ -78,7 +78,9 @@ class _Parameters:
         self.in_path: set[str] = set()
         self.complete = "$ref" not in node or references.resolve({"$ref": node["$ref"]}) is not None
         seen: set[tuple[str, str]] = set()
-        for number, parameter in self._listed(node):
+        parameters = node.get("parameters")
+        references.count(parameters)
+        for number, parameter in enumerate(parameters if isinstance(parameters, list) else ()):
             parameter = references.resolve(parameter)
             if not isinstance(parameter, dict):
                 self.complete = False
@@ -92,11 +94,6 @@ class _Parameters:
             seen.add((name, place))
             if place == "path":
                 self.in_path.add(name)
-
-    @staticmethod
-    def _listed(node: Node) -> Iterator[tuple[int, Any]]:
-        parameters = node.get("parameters")
-        return iter(enumerate(parameters if isinstance(parameters, list) else ()))
 
 
 def _check_fields(node: Node, known: frozenset[str], findings: Findings, *at: str) -> None:

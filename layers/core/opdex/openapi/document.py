@@ -7,14 +7,15 @@ from typing import Any
 
 from opdex.errors import DocumentEmpty, DocumentUnreadable, NotOpenApi, UnsupportedVersion
 from opdex.openapi.description import Findings
-from opdex.openapi.limits import Limits
+from opdex.openapi.limits import Limits, too_deep, too_many_nodes
 from opdex.openapi.plain_text import on_one_line, quoted
 from opdex.openapi.unpacking import decode, hold_to_size
-from opdex.openapi.yaml_document import read_yaml, too_deep, too_many_nodes
+from opdex.openapi.yaml_document import read_yaml
 
 Node = Mapping[str, Any]
 
-_JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# One that never ends is taken to the end of the text: failing there would be tried again at each quote inside it.
+_JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _VERSION_3 = re.compile(r"3\.[01](?:[.-][\w.-]{1,20})?")
 # Text in braces that is no JSON may still be YAML's flow style; a large one never is, and reading it twice takes long.
 _MAX_FLOW_YAML = 1024 * 1024
@@ -93,26 +94,39 @@ def survey(document: Node, limits: Limits) -> list[Node]:
     return references
 
 
-def places(document: Node) -> Iterator[tuple[Any, tuple[str | int, ...]]]:
+def places(document: Node) -> Iterator[tuple[Node, list[str | int]]]:
     """Yield every mapping of the description with the keys that lead to it, in the document's order.
 
-    What examples, defaults and extensions hold is data of the API, not part of its description, and is left out.
+    The list of keys is one and the same and changes on the way. What examples, defaults and extensions hold is data of
+    the API, not part of its description, and is left out.
     """
-    stack: list[tuple[Any, tuple[str | int, ...]]] = [(document, ())]
-    while stack:
-        container, tokens = stack.pop()
-        if type(container) is dict:
-            yield container, tokens
-            # Under these a key is a name that the API chose, whatever it reads.
-            named = bool(tokens) and tokens[-1] in _NAMES
-            inner: list[tuple[Any, tuple[str | int, ...]]] = [
-                (value, (*tokens, key))
-                for key, value in container.items()
-                if type(value) in (dict, list) and (named or not (key in _DATA or key[:2] == "x-"))
-            ]
-        else:
-            inner = [(v, (*tokens, n)) for n, v in enumerate(container) if type(v) in (dict, list)]
-        stack += reversed(inner)
+    path: list[str | int] = []
+    yield document, path
+    levels = [_inner(document, path)]
+    while levels:
+        found = next(levels[-1], None)
+        if found is None:
+            levels.pop()
+            if path:
+                path.pop()
+            continue
+        key, container = found
+        path.append(key)
+        if isinstance(container, dict):
+            yield container, path
+        levels.append(_inner(container, path))
+
+
+def _inner(container: Any, path: list[str | int]) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(container, list):
+        return ((n, value) for n, value in enumerate(container) if type(value) in (dict, list))
+    # Under some keys every key is a name that the API chose, whatever it reads.
+    named = bool(path) and path[-1] in _NAMES
+    return (
+        (key, value)
+        for key, value in container.items()
+        if type(value) in (dict, list) and (named or not (key in _DATA or key.startswith("x-")))
+    )
 
 
 def _read_json_or_yaml(text: str, limits: Limits, findings: Findings) -> object:

@@ -1,6 +1,5 @@
 """The operations of a document: every method of every path, with what is said about it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from opdex.errors import DocumentTooComplex
@@ -18,14 +17,18 @@ MAX_TAGS, MAX_TAG = 50, 100
 _PATH_ITEM_FIELDS = frozenset({*METHODS, "$ref", "summary", "description", "servers", "parameters"})
 
 
-def path_items(document: Node, references: References, findings: Findings) -> Iterator[tuple[str, Node]]:
-    """Yield each path, as the document writes it, and its path item, resolved."""
+type PathItems = list[tuple[str, Node]]
+
+
+def path_items(document: Node, references: References, findings: Findings) -> PathItems:
+    """Return each path, as the document writes it, with its path item, resolved."""
+    found: PathItems = []
     paths = references.resolve(document.get("paths"))
     if paths is None:
-        return
+        return found
     if not isinstance(paths, dict):
         findings.add("unusable_paths", "`paths` is not a mapping, so it has no operations.", "paths")
-        return
+        return found
     for path, written in paths.items():
         if path.startswith("x-"):
             continue
@@ -36,19 +39,23 @@ def path_items(document: Node, references: References, findings: Findings) -> It
                     "unusable_path_item", f"What stands at {quoted(path)} is no path item; skipped.", "paths", path
                 )
                 continue
-            yield path, item
+            found.append((path, item))
         elif not isinstance(written, dict):  # an unresolved reference has its own warning
             findings.add("unusable_path_item", f"The path {quoted(path)} is not a mapping; skipped.", "paths", path)
+    return found
 
 
-def read_operations(document: Node, references: References, limits: Limits, findings: Findings) -> list[Operation]:
+def read_operations(
+    items: PathItems, references: References, limits: Limits, findings: Findings
+) -> tuple[Operation, ...]:
     """Return the operations in the document's order; callbacks and webhooks are not among them.
 
     Each has an ``operation_id`` of its own: the document's, or "METHOD /path" where that is missing or repeated.
     """
     operations: list[Operation] = []
-    taken: set[str] = set()
-    for path, item in path_items(document, references, findings):
+    taken: dict[str, int] = {}
+    characters = 0
+    for path, item in items:
         for method, written in item.items():
             if method not in METHODS:
                 continue
@@ -68,36 +75,47 @@ def read_operations(document: Node, references: References, limits: Limits, find
                     limit="max_operations",
                     value=limits.max_operations,
                 )
-            operations.append(_Reader(path, method, item, node, findings).operation(taken))
+            operation = _Reader(path, method, item, node, references, findings).operation(taken)
+            operations.append(operation)
+            characters += len(operation.summary) + len(operation.description)
+            if characters > limits.max_bytes:  # only many references to one long text can do that
+                raise DocumentTooComplex(
+                    f"The texts of the operations together are longer than {limits.max_bytes} (max_bytes); split it.",
+                    limit="max_bytes",
+                    value=limits.max_bytes,
+                )
     if not operations:
         findings.add("no_operations", "The document has no operation under `paths`, so there is nothing to find.")
-    return operations
+    return tuple(operations)
 
 
 class _Reader:
     """Reads one operation."""
 
-    def __init__(self, path: str, method: str, item: Node, node: Node, findings: Findings) -> None:
+    def __init__(
+        self, path: str, method: str, item: Node, node: Node, references: References, findings: Findings
+    ) -> None:
         self.node = node
+        self.references = references
         self.item = item
         self.findings = findings
         self.tokens = ("paths", path, method)
         self.method = method.upper()
         self.path = path
 
-    def operation(self, taken: set[str]) -> Operation:
+    def operation(self, taken: dict[str, int]) -> Operation:
         path = self.path if self.path.startswith("/") else f"/{self.path}"
         if path is not self.path:
             self.findings.add(
                 "path_without_slash", f"The path {quoted(self.path)} does not begin with a slash.", *self.tokens[:2]
             )
-        path = self._bounded(on_one_line(path), MAX_PATH, "path")
+        path = self._line(path, MAX_PATH, "path")
         summary, description = self._text(self.node, "summary"), self._text(self.node, "description")
         if not summary and not description:
             summary, description = self._text(self.item, "summary"), self._text(self.item, "description")
-        summary = self._bounded(on_one_line(summary), MAX_SUMMARY, "summary")
-        description = self._bounded(storable(description).strip(), MAX_DESCRIPTION, "description")
-        given_id = self._bounded(on_one_line(self._text(self.node, "operationId")), MAX_OPERATION_ID, "operationId")
+        summary = self._line(summary, MAX_SUMMARY, "summary")
+        description = storable(self._bounded(description, MAX_DESCRIPTION, "description")).strip()
+        given_id = self._line(self._text(self.node, "operationId"), MAX_OPERATION_ID, "operationId")
         text = compose_text(self.method, path, given_id, summary, description)
         return Operation(
             operation_id=self._identify(given_id, path, taken),
@@ -111,7 +129,8 @@ class _Reader:
             text_hash=hash_text(text),
         )
 
-    def _identify(self, given_id: str, path: str, taken: set[str]) -> str:
+    def _identify(self, given_id: str, path: str, taken: dict[str, int]) -> str:
+        """Return an id that is not taken yet. ``taken`` also holds the last number that was given to ids alike."""
         address = cut(f"{self.method} {path}", MAX_OPERATION_ID)
         operation_id = given_id or address
         if operation_id in taken:
@@ -121,19 +140,20 @@ class _Reader:
                 *self.tokens,
             )
             operation_id = address
-        copy = 2
+        stem = address[: MAX_OPERATION_ID - 12]
         while operation_id in taken:
-            operation_id = f"{address[: MAX_OPERATION_ID - 12]} ({copy})"
-            copy += 1
-        taken.add(operation_id)
+            taken[stem] = taken.get(stem, 1) + 1
+            operation_id = f"{stem} ({taken[stem]})"
+        taken.setdefault(operation_id, 1)
         return operation_id
 
     def _tags(self) -> tuple[str, ...]:
         written = self.node.get("tags")
         if written is None:
             return ()
+        self.references.count(written)
         tags = [
-            self._bounded(on_one_line(as_text(tag) or ""), MAX_TAG, "tags")
+            self._line(as_text(tag) or "", MAX_TAG, "tags")
             for tag in (written if isinstance(written, list) else [written])
         ]
         usable = tuple(dict.fromkeys(filter(None, tags)))
@@ -148,6 +168,10 @@ class _Reader:
         if text is None:
             self.findings.add("not_text", f"`{field}` is not text; it was left out.", *self.tokens, field)
         return text or ""
+
+    def _line(self, text: str, limit: int, field: str) -> str:
+        # Cut before and after: what many references lead to is read as often, however long it is.
+        return self._bounded(on_one_line(cut(text, 4 * limit)), limit, field)
 
     def _bounded(self, text: str, limit: int, field: str) -> str:
         if len(text) > limit:

@@ -6,18 +6,25 @@ from urllib.parse import unquote
 
 from opdex.openapi.description import Findings
 from opdex.openapi.document import Node, places
+from opdex.openapi.limits import Limits, too_many_nodes
 from opdex.openapi.plain_text import quoted
 
 _MISSING = object()
 # A pointer may lead through a mapping that is itself a reference, whose pointer may do so again.
 _MAX_DETOURS = 8
+_MAX_POINTER = 10_000  # characters
 
 
 class References:
-    """Resolves the references of one document; each is followed once and remembered."""
+    """Resolves the references of one document; each is followed once and remembered.
 
-    def __init__(self, document: Node) -> None:
+    What they lead to is counted: a thousand references to a thousand parameters are a million, and there is a limit.
+    """
+
+    def __init__(self, document: Node, limits: Limits) -> None:
         self._document = document
+        self._limits = limits
+        self._nodes_left = limits.max_nodes
         self._targets: dict[str, Any] = {}
 
     def resolve(self, node: Any) -> Any:
@@ -30,9 +37,16 @@ class References:
         target = self._follow(node["$ref"], 0)
         if target is _MISSING:
             return None
+        self.count(target)
         if len(node) > 1 and isinstance(target, dict):
             return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
         return target
+
+    def count(self, container: Any) -> None:
+        """Count the entries of what is about to be walked through; raise DocumentTooComplex past the limit."""
+        self._nodes_left -= len(container) if isinstance(container, dict | list) else 1
+        if self._nodes_left < 0:
+            raise too_many_nodes(self._limits)
 
     def report(self, references: Iterable[Node], findings: Findings) -> None:
         """Warn of each reference that leads out of the document, nowhere, or round in a circle."""
@@ -79,11 +93,12 @@ class References:
         """Return what is at a local JSON pointer, or _MISSING."""
         if reference == "#":
             return self._document
-        if not reference.startswith("#/") or detours > _MAX_DETOURS:
+        if not reference.startswith("#/") or len(reference) > _MAX_POINTER or detours > _MAX_DETOURS:
             return _MISSING
         node: Any = self._document
         for token in reference[2:].split("/"):
-            token = unquote(token).replace("~1", "/").replace("~0", "~")
+            if "%" in token or "~" in token:
+                token = unquote(token).replace("~1", "/").replace("~0", "~")
             if isinstance(node, dict) and token not in node and isinstance(node.get("$ref"), str):
                 node = self._follow(node["$ref"], detours + 1)
             if isinstance(node, dict) and token in node:

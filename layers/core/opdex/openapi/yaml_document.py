@@ -16,7 +16,7 @@ from yaml.events import AliasEvent, CollectionStartEvent, NodeEvent
 
 from opdex.errors import DocumentTooComplex, DocumentUnreadable
 from opdex.openapi.description import Findings
-from opdex.openapi.limits import Limits
+from opdex.openapi.limits import Limits, too_deep, too_many_nodes
 from opdex.openapi.plain_text import quoted
 
 _PLAIN: Final[dict[str, bool | None]] = {
@@ -28,6 +28,8 @@ _TYPED_TAGS = frozenset({None, _CORE + "null", _CORE + "bool"})
 _KNOWN_TAGS = frozenset({None, "!", *(_CORE + name for name in (
     "str", "int", "float", "bool", "null", "map", "seq", "set", "omap", "timestamp", "binary", "merge", "value",
 ))})  # fmt: skip
+# Each directive is compared with all those before it, within one event, where no time limit reaches.
+_MAX_TAG_DIRECTIVES = 100
 
 
 class _Key:
@@ -61,6 +63,8 @@ class _Composer:
         self.outer: list[_Frame] = []
 
     def compose(self, text: str) -> Any:
+        if text.count("%TAG") > _MAX_TAG_DIRECTIVES:
+            raise DocumentUnreadable("The document has too many %TAG directives; OpenAPI needs none, so remove them.")
         next_event = CParser(text).get_event
         deadline = time.monotonic() + self.limits.max_seconds
         count = 0
@@ -120,17 +124,17 @@ class _Composer:
         self._add(done.items, done.size)
 
     def _take_alias(self, event: AliasEvent) -> None:
-        line, column = _place(event)
-        name = quoted(event.anchor or "")
         found = self.anchors.get(event.anchor)
         if found is None:
+            line, column = _place(event)
             raise DocumentUnreadable(
-                f"Line {line} uses the alias {name}, but no anchor of that name stands before it.",
+                f"Line {line} uses the alias {quoted(event.anchor)}, but no anchor of that name stands before it.",
                 line=line,
                 column=column,
             )
         if found is _STILL_OPEN:
-            self.findings.add("alias_cycle", f"The alias {name} contains itself; it is taken as null.", *self._path())
+            message = f"The alias {quoted(event.anchor)} contains itself; it is taken as null."
+            self.findings.add("alias_cycle", message, *self._path())
         self._add(*found)
 
     def _add(self, value: Any, size: int) -> None:
@@ -197,27 +201,6 @@ def _refuse_tag(event: NodeEvent) -> None:
     tag = quoted(getattr(event, "tag", ""))
     raise DocumentUnreadable(
         f"The YAML tag {tag} at line {line} is not part of OpenAPI; remove it.", line=line, column=column
-    )
-
-
-def too_deep(limits: Limits, **where: int) -> DocumentTooComplex:
-    """Return the error for a document that is nested too deep."""
-    at = f" at line {where['line']}" if "line" in where else ""
-    return DocumentTooComplex(
-        f"The document is nested more than {limits.max_depth} levels deep (max_depth){at}; "
-        "move inner schemas to components and refer to them.",
-        limit="max_depth",
-        value=limits.max_depth,
-        **where,
-    )
-
-
-def too_many_nodes(limits: Limits) -> DocumentTooComplex:
-    """Return the error for a document of too many nodes."""
-    return DocumentTooComplex(
-        f"The document has more than {limits.max_nodes} nodes (max_nodes), YAML aliases counted in full; split it.",
-        limit="max_nodes",
-        value=limits.max_nodes,
     )
 
 
