@@ -4,13 +4,14 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from opdex.database import Database
 from opdex.embedding import make_embedder
 from opdex.jobs.sweep import sweep
 from opdex.jobs.wakeups import WakeUpSender
-from opdex.observability import logger
+from opdex.observability import logger, metrics
 from opdex.settings import SweepSettings
 
 
@@ -21,6 +22,7 @@ def _reach() -> tuple[SweepSettings, Database, WakeUpSender]:
 
 
 @logger.inject_lambda_context
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Repair what messages and workers lost; answers what was done."""
     settings, database, sender = _reach()
@@ -34,5 +36,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             retention_days=settings.retention_days,
         )
     )
+    for name, count in swept.items():
+        metrics.add_metric(f"Swept{name.title()}", MetricUnit.Count, count)
     logger.info("swept", extra=swept)
     return swept

@@ -139,7 +139,7 @@ class Engine:
     def sql(self, statement: str, *values: object) -> list[dict[str, Any]]:
         """Run one statement of the test's own."""
         with self.database.transaction() as c:
-            cursor = c.execute(statement, values)  # type: ignore[call-overload]
+            cursor = c.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
     def transact[T](self, act: Callable[[Connection], T]) -> T:

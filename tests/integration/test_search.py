@@ -153,4 +153,4 @@ def test_old_revision_answers_when_the_new_one_is_being_embedded(engine: Engine)
     engine.worker().handle()
 
     assert all(summaries == ["List all pets"] for summaries in seen)
-    assert [operation.summary for operation in _search(engine, "sell", ranking="lexical").operations][0] == "Sell a car"
+    assert _search(engine, "sell", ranking="lexical").operations[0].summary == "Sell a car"

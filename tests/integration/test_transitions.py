@@ -7,6 +7,7 @@ import pytest
 from opdex.catalog.store import delete_catalog, delete_spec
 from opdex.errors import JobHasEnded, JobIsOpen, JobNotFound, ProviderRefused, SpecNotFound
 from opdex.jobs import enqueue, leases
+from opdex.jobs.models import Enqueued
 from opdex.jobs.sweep import Swept, sweep
 from tests.integration.engine import CATALOG, Engine, things
 
@@ -78,7 +79,7 @@ def test_every_text_is_embedded_again_when_a_spec_is_reembedded(engine: Engine) 
 
 def test_open_job_is_upgraded_when_a_reembed_comes_in_the_middle_of_it(engine: Engine) -> None:
     job_id = engine.job_id("users", things(6))
-    upgrades: list[enqueue.Enqueued] = []
+    upgrades: list[Enqueued] = []
 
     def reembed(texts: Sequence[str]) -> None:
         if len(engine.embedder.calls) == 1:

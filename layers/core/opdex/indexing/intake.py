@@ -1,12 +1,23 @@
 """One SQS record in: parse it, work, and see to it that a record that could not be handled comes back soon."""
 
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from opdex.errors import OpdexError, QueueUnavailable
 from opdex.indexing.deadline import Deadline
+from opdex.indexing.slice import Outcome
 from opdex.indexing.worker import Worker
 from opdex.jobs.wakeups import WakeUp, WakeUpSender
-from opdex.observability import logger
+from opdex.observability import logger, metrics
+
+_METRIC_OF: dict[Outcome, str] = {
+    "published": "JobsPublished",
+    "failed": "JobsFailed",
+    "yielded": "SlicesYielded",
+    "held_up": "SlicesHeldUp",
+    "retried": "AttemptsFailed",
+    "lease_lost": "LeasesLost",
+}
 
 # Well inside the 90 s within which work goes on after the last fault, and slow enough not to hammer what is away.
 _SEE_AGAIN_SECONDS = 30
@@ -15,7 +26,7 @@ _SEE_AGAIN_SECONDS = 30
 def receive(record: SQSRecord, worker: Worker, sender: WakeUpSender, deadline: Deadline) -> None:
     """Handle one wake-up. Raises what kept it from being handled; the message then stays in the queue."""
     try:
-        worker.handle(WakeUp.parse(record.body), deadline)
+        results = worker.handle(WakeUp.parse(record.body), deadline)
     except OpdexError as error:
         logger.exception(
             "wake-up not handled", error_code=error.code, details=error.details, message_id=record.message_id
@@ -25,3 +36,6 @@ def receive(record: SQSRecord, worker: Worker, sender: WakeUpSender, deadline: D
         except QueueUnavailable:
             logger.warning("the message comes back only when its visibility ends", message_id=record.message_id)
         raise
+    for result in results:
+        metrics.add_metric(_METRIC_OF[result.outcome], MetricUnit.Count, 1)
+        metrics.add_metric("TextsEmbedded", MetricUnit.Count, result.texts_embedded)

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from opdex.database import Connection, Database
@@ -40,6 +40,7 @@ class SliceResult:
 
     outcome: Outcome
     wake_in: float | None = None
+    texts_embedded: int = 0
 
 
 class _OutOfTime(Exception):
@@ -70,11 +71,14 @@ class Slice:
         self._plan = plan
         self._clock = clock
         self._deadline = deadline
-        self._progressed = False
+        self._texts_embedded = 0
         self._had_its_whole_time = deadline.is_nearly_whole()
 
     def run(self) -> SliceResult:
         """Work until the job has ended, is handed back or is lost. Raises DatabaseUnavailable where it must give up."""
+        return replace(self._run(), texts_embedded=self._texts_embedded)
+
+    def _run(self) -> SliceResult:
         try:
             with Heartbeat(self._database, self._held, self._clock, self._settings.heartbeat_seconds) as heartbeat:
                 try:
@@ -124,7 +128,7 @@ class Slice:
             heartbeat.require_held()
             embedded_so_far += sum(missing.operations for missing in chunk)
             recorded = self._record(chunk, vectors, embedded_so_far)
-            done, self._progressed = done + size, True
+            done, self._texts_embedded = done + size, self._texts_embedded + size
             if recorded.outdates(plan):
                 return False
         return True
@@ -156,7 +160,7 @@ class Slice:
         asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
 
         def write(connection: Connection) -> leases.Recorded:
-            if not self._progressed:
+            if self._texts_embedded == 0:
                 leases.end_cool_down(connection, self._embedder.provider)
             return leases.record(
                 connection,
@@ -173,7 +177,7 @@ class Slice:
         return recorded
 
     def _hand_back(self) -> SliceResult:
-        idle = self._had_its_whole_time and not self._progressed
+        idle = self._had_its_whole_time and self._texts_embedded == 0
         if idle and self._held.idle_slices + 1 >= self._settings.max_idle_slices:
             error = ProviderTimeout(f"No new vector in {self._settings.max_idle_slices} slices in a row.")
             return self._spend_attempt(error, self._settings.max_attempts)

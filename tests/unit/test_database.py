@@ -1,0 +1,75 @@
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities import parameters
+from moto import mock_aws
+
+from opdex.database import Database, database_url, load_statements
+from opdex.errors import ConfigurationError, DatabaseUnavailable
+from opdex.settings import DatabaseSettings
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        parameters.clear_caches()
+        yield
+    parameters.base.DEFAULT_PROVIDERS.clear()
+
+
+def _url_of_secret(value: str) -> str:
+    arn = boto3.client("secretsmanager").create_secret(Name="database", SecretString=value)["ARN"]
+    return database_url(DatabaseSettings(database_secret_arn=arn))
+
+
+@pytest.mark.usefixtures("secrets")
+def test_url_is_taken_as_it_is_when_the_secret_is_one() -> None:
+    assert _url_of_secret("postgresql://me@localhost/opdex") == "postgresql://me@localhost/opdex"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_url_is_built_when_the_secret_is_that_of_rds() -> None:
+    fields = {"username": "me", "password": "p@ss/word", "host": "db.example", "port": 5433, "dbname": "opdex"}
+
+    assert _url_of_secret(json.dumps(fields)) == "postgresql://me:p%40ss%2Fword@db.example:5433/opdex?sslmode=require"
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize("value", ["nonsense", "{}", "[1]", '{"username": "me"}'])
+def test_secret_is_refused_when_it_names_no_database(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="The database secret must be"):
+        _url_of_secret(value)
+
+
+def test_variable_to_set_is_named_when_no_database_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("DATABASE_SECRET_ARN", raising=False)
+    with pytest.raises(ConfigurationError, match="DATABASE_SECRET_ARN"):
+        database_url(DatabaseSettings())
+
+
+def test_database_is_unavailable_when_nobody_listens(unused_tcp_port_url: str) -> None:
+    settings = DatabaseSettings.model_validate({"database_url": unused_tcp_port_url})
+    with pytest.raises(DatabaseUnavailable), Database(settings).transaction():
+        pass
+
+
+@pytest.fixture
+def unused_tcp_port_url() -> str:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"postgresql://nobody@127.0.0.1:{probe.getsockname()[1]}/none"
+
+
+def test_statements_are_told_apart_by_name_when_a_file_has_several() -> None:
+    statements = load_statements("opdex.search", "search.sql")
+
+    assert {"lexical", "semantic", "found"} <= statements.keys()
+    assert statements["found"].startswith("SELECT")
