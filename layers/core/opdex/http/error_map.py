@@ -44,6 +44,7 @@ STATUS_OF: Final[dict[type[OpdexError], int]] = {
     errors.ConfigurationError: 500,
     errors.LeaseLost: 500,
     errors.DatabaseUnavailable: 503,
+    errors.DatabaseFailed: 500,
     errors.QueueUnavailable: 503,
     errors.MalformedWakeUp: 500,
     errors.MigrationFailed: 500,

@@ -1,0 +1,105 @@
+from typing import Any
+
+import pytest
+
+from opdex.http.app import BASE_PATH
+from opdex.search import FoundOperation, SearchAnswer, SearchRequest
+from tests.gateway import Gateway
+
+SEARCH = f"{BASE_PATH}/search"
+
+
+def operation(description: str = "") -> FoundOperation:
+    return FoundOperation(
+        operation_id="cancel",
+        method="POST",
+        path="/subscriptions/{id}/cancel",
+        summary="Cancel",
+        description=description,
+        tags=[],
+        deprecated=False,
+        spec_name="billing",
+        catalog_id="crm",
+        score=0.9,
+        matched=["semantic"],
+    )
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[SearchRequest]:
+    requests: list[SearchRequest] = []
+
+    def fake(database: object, embedder: object, request: SearchRequest) -> SearchAnswer:
+        requests.append(request)
+        return SearchAnswer(operations=[operation()], ranking="hybrid")
+
+    monkeypatch.setattr("opdex.http.search.search", fake)
+    return requests
+
+
+def test_search_passes_every_parameter_on(gateway: Gateway, asked: list[SearchRequest]) -> None:
+    query = (
+        "q=cancel%20a%2C%20b&catalog=crm&catalog=erp&spec=billing&method=post&tag=Billing&ranking=semantic&limit=500"
+    )
+    answer = gateway.call("GET", f"{SEARCH}?{query}", key="reader")
+    assert answer.status == 200
+    assert asked == [
+        SearchRequest(
+            q="cancel a, b",
+            catalogs=("crm", "erp"),
+            specs=("billing",),
+            method="POST",
+            tag="Billing",
+            ranking="semantic",
+            limit=500,
+        )
+    ]
+
+
+def test_search_has_the_defaults_of_the_contract(gateway: Gateway, asked: list[SearchRequest]) -> None:
+    answer = gateway.call("GET", f"{SEARCH}?q=cancel")
+    assert asked == [SearchRequest(q="cancel")]
+    assert set(answer.json) == {"operations", "ranking"}
+    assert answer.json["operations"][0]["matched"] == ["semantic"]
+
+
+def test_search_shows_the_note(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = SearchAnswer(operations=[], ranking="lexical", note="The provider is away.")
+    monkeypatch.setattr("opdex.http.search.search", lambda *_: answer)
+    assert gateway.call("GET", f"{SEARCH}?q=x").json == {
+        "operations": [],
+        "ranking": "lexical",
+        "note": "The provider is away.",
+    }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "q=",
+        "q=%20",
+        "q=%00",
+        f"q={'a' * 1001}",
+        "q=x&limit=501",
+        "q=x&ranking=best",
+        "q=x&catalog=%00",
+        "q=x&tag=%00",
+    ],
+)
+def test_search_with_a_bad_parameter_is_400(gateway: Gateway, asked: list[Any], query: str) -> None:
+    answer = gateway.call("GET", f"{SEARCH}?{query}")
+    assert (answer.status, answer.code) == (400, "malformed_request")
+    assert asked == []
+
+
+def test_search_shows_as_many_as_fit_into_one_answer_and_says_so(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [operation('"' * 10_000) for _ in range(500)]
+    monkeypatch.setattr("opdex.http.search.search", lambda *_: SearchAnswer(operations=many, ranking="hybrid"))
+    answer = gateway.call("GET", f"{SEARCH}?q=x&limit=500")
+    assert answer.status == 200
+    shown = len(answer.json["operations"])
+    assert 50 < shown < 500
+    assert answer.json["note"] == f"Only the first {shown} fit into one answer."

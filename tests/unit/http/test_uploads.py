@@ -1,0 +1,219 @@
+import gzip
+from typing import Any
+
+import pytest
+
+from opdex.catalog.models import Changes, Spec, SpecJob, Upload
+from opdex.errors import QueueUnavailable
+from opdex.http.app import BASE_PATH
+from tests.gateway import Answer, Gateway, LambdaContext, proxy_event
+from tests.unit.http.fakes import NOW, FakeDatabase, FakeWakeUps
+
+SPEC = f"{BASE_PATH}/api-catalogs/crm/specs/users"
+DOCUMENT = b'{"openapi": "3.1.0", "info": {"title": "Users", "version": "1"}, "paths": {"/users": {"get": {}}}}'
+STORED = Spec(
+    catalog_id="crm",
+    spec_name="users",
+    source_kind="upload",
+    source_url=None,
+    base_path="",
+    title="Users",
+    openapi_version="3.1.0",
+    revision=1,
+    content_sha256="0" * 64,
+    bytes=len(DOCUMENT),
+    operation_count=1,
+    embedding_count=0,
+    created_at=NOW,
+    updated_at=NOW,
+    last_fetched_at=None,
+    warnings=[],
+    job=SpecJob(id=31, status="pending"),
+)
+
+
+class FakeStore:
+    """Keeps what it was given to store."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.given: list[dict[str, Any]] = []
+        self.created = True
+        self.job_id: int | None = 31
+        self._log = log
+
+    def __call__(
+        self,
+        connection: FakeDatabase,
+        catalog_id: str,
+        spec_name: str,
+        raw: bytes,
+        description: Any,
+        source_kind: str,
+        base_path: str | None,
+        model: Any,
+    ) -> Upload:
+        self._log.append("store")
+        self.given.append(
+            {
+                "raw": raw,
+                "operations": len(description.operations),
+                "source_kind": source_kind,
+                "base_path": base_path,
+                "model": model,
+            }
+        )
+        changes = Changes(added=1, changed=0, removed=0, unchanged=0)
+        return Upload(spec=STORED, created=self.created, changes=changes, job_id=self.job_id)
+
+
+@pytest.fixture
+def store(log: list[str], monkeypatch: pytest.MonkeyPatch) -> FakeStore:
+    store = FakeStore(log)
+    monkeypatch.setattr("opdex.http.specs.store_document", store)
+    return store
+
+
+def upload(gateway: Gateway, body: bytes, content_type: str, query: str = "") -> Answer:
+    headers = {"Content-Type": content_type} if content_type else {}
+    return gateway.call("PUT", f"{SPEC}/upload{query}", body, headers=headers)
+
+
+def form(name: str, content: bytes, *, end: bool = True) -> bytes:
+    head = '--line\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n--line\r\n'
+    head += f'Content-Disposition: form-data; name="{name}"; filename="users.json"\r\nContent-Type: text/plain\r\n\r\n'
+    return head.encode() + content + (b"\r\n--line--\r\n" if end else b"")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", DOCUMENT),
+        ("application/json; charset=utf-8", DOCUMENT),
+        ("application/vnd.oai.openapi+json;version=3.1", DOCUMENT),
+        ("application/yaml", DOCUMENT),
+        ("text/yaml", DOCUMENT),
+        ("application/octet-stream", DOCUMENT),
+        ("application/gzip", gzip.compress(DOCUMENT)),
+        ("application/octet-stream", gzip.compress(DOCUMENT)),
+        ("", DOCUMENT),
+        ("multipart/form-data; boundary=line", form("file", DOCUMENT)),
+        ("multipart/form-data; boundary=line", form("file", gzip.compress(DOCUMENT))),
+    ],
+)
+def test_document_arrives_whole_in_every_form(
+    gateway: Gateway, store: FakeStore, content_type: str, body: bytes
+) -> None:
+    answer = upload(gateway, body, content_type)
+    assert answer.status == 201, answer.body
+    assert store.given[0]["raw"] == DOCUMENT
+    assert store.given[0]["operations"] == 1
+    assert store.given[0]["source_kind"] == "upload"
+    assert tuple(store.given[0]["model"]) == ("ollama", "nomic-embed-text")
+
+
+def test_text_beyond_ascii_arrives_whole_through_a_gateway_that_passes_text(gateway: Gateway, store: FakeStore) -> None:
+    document = DOCUMENT.replace(b"Users", "Bücher 📚".encode())
+    assert upload(gateway, document, "application/json").status == 201
+    assert store.given[0]["raw"] == document
+
+
+def test_answer_is_the_spec_with_its_changes_and_job(gateway: Gateway, store: FakeStore) -> None:
+    answer = upload(gateway, DOCUMENT, "application/json")
+    assert answer.json["changes"] == {"added": 1, "changed": 0, "removed": 0, "unchanged": 0}
+    assert answer.json["job"] == {"id": 31, "status": "pending"}
+    assert answer.json["operation_count"] == 1
+    assert answer.json["warnings"] == []
+
+
+def test_replaced_spec_answers_200(gateway: Gateway, store: FakeStore) -> None:
+    store.created = False
+    assert upload(gateway, DOCUMENT, "application/json").status == 200
+
+
+def test_base_path_is_passed_on(gateway: Gateway, store: FakeStore) -> None:
+    upload(gateway, DOCUMENT, "application/json", "?base_path=/v2")
+    assert store.given[0]["base_path"] == "/v2"
+
+
+def test_document_is_read_outside_the_transaction_and_the_wake_up_sent_after_it(
+    gateway: Gateway, store: FakeStore, log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opdex.openapi import describe
+
+    def noted(*arguments: Any) -> Any:
+        log.append("describe")
+        return describe(*arguments)
+
+    monkeypatch.setattr("opdex.http.specs.describe", noted)
+    upload(gateway, DOCUMENT, "application/json")
+    assert log[-5:] == ["describe", "begin", "store", "commit", "wake"]
+
+
+def test_upload_succeeds_when_the_queue_is_away(
+    gateway: Gateway, store: FakeStore, wake_ups: FakeWakeUps, caplog: pytest.LogCaptureFixture
+) -> None:
+    wake_ups.error = QueueUnavailable()
+    assert upload(gateway, DOCUMENT, "application/json").status == 201
+    assert "wake-up not sent" in caplog.text
+
+
+def test_upload_that_needs_no_job_wakes_nobody(gateway: Gateway, store: FakeStore, wake_ups: FakeWakeUps) -> None:
+    store.job_id = None
+    upload(gateway, DOCUMENT, "application/json")
+    assert wake_ups.sent == []
+
+
+def test_inline_document_is_taken_as_text(gateway: Gateway, store: FakeStore) -> None:
+    body = {"source_kind": "inline", "content": DOCUMENT.decode(), "base_path": "/v3"}
+    assert gateway.call("PUT", SPEC, body).status == 201
+    assert store.given[0] | {"model": None} == {
+        "raw": DOCUMENT,
+        "operations": 1,
+        "source_kind": "inline",
+        "base_path": "/v3",
+        "model": None,
+    }
+
+
+def test_inline_document_of_another_source_kind_is_400(gateway: Gateway, store: FakeStore) -> None:
+    answer = gateway.call("PUT", SPEC, {"source_kind": "url", "source_url": "https://example.com/openapi.json"})
+    assert (answer.status, answer.code) == (400, "malformed_request")
+    assert "source_kind" in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status", "code"),
+    [
+        ("application/json", b"hello", 422, "not_openapi"),
+        ("application/json", b"", 422, "document_empty"),
+        ("application/json", b"{", 422, "document_unreadable"),
+        ("application/gzip", b"\x1f\x8bnonsense", 422, "document_unreadable"),
+        ("application/zip", b"PK\x03\x04", 415, "unsupported_media_type"),
+        ("application/x-www-form-urlencoded", DOCUMENT, 415, "unsupported_media_type"),
+        ("image/png", DOCUMENT, 415, "unsupported_media_type"),
+        ("multipart/form-data", form("file", DOCUMENT), 400, "malformed_request"),
+        ("multipart/form-data; boundary=line", b"", 400, "malformed_request"),
+        ("multipart/form-data; boundary=line", b"nonsense", 400, "malformed_request"),
+        ("multipart/form-data; boundary=" + "x" * 300, b"nonsense", 400, "malformed_request"),
+        ("multipart/form-data; boundary=line", form("document", DOCUMENT), 400, "malformed_request"),
+        ("multipart/form-data; boundary=line", form("file", DOCUMENT, end=False), 400, "malformed_request"),
+        ("multipart/form-data; boundary=line", form("x", b"") * 20, 400, "malformed_request"),
+    ],
+)
+def test_body_that_is_no_document_is_refused_with_a_code(
+    gateway: Gateway, store: FakeStore, content_type: str, body: bytes, status: int, code: str
+) -> None:
+    answer = upload(gateway, body, content_type)
+    assert (answer.status, answer.code) == (status, code), answer.body
+    assert store.given == []
+
+
+def test_document_that_unpacks_to_more_than_the_limit_is_413(gateway: Gateway, store: FakeStore) -> None:
+    answer = upload(gateway, gzip.compress(b" " * (33 * 1024 * 1024)), "application/gzip")
+    assert (answer.status, answer.code) == (413, "too_large")
+
+
+def test_body_that_is_not_the_base64_it_is_said_to_be_is_400(gateway: Gateway, store: FakeStore) -> None:
+    event = proxy_event("PUT", f"{SPEC}/upload", b"x", {"x-api-key": "editor", "content-type": "application/gzip"})
+    answer = gateway.handler({**event, "body": "no base64!"}, LambdaContext())
+    assert answer["statusCode"] == 400
