@@ -14,7 +14,8 @@ from local.errors import LocalRunError
 
 PROJECT = Path(__file__).resolve().parents[1]
 BUILD = PROJECT / ".aws-sam" / "build"
-TEMPLATE = BUILD / "template.yaml"
+TEMPLATE = PROJECT / "template.yaml"
+BUILT_TEMPLATE = BUILD / "template.yaml"
 
 _SOURCES = ("template.yaml", "uv.lock", "pyproject.toml", "layers", "functions", "migrations")
 _STAMP = PROJECT / ".aws-sam" / "built-from"
@@ -32,7 +33,7 @@ def built() -> Iterator[bool]:
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         digest = source_digest(PROJECT)
-        stale = not TEMPLATE.exists() or not _STAMP.exists() or _STAMP.read_text() != digest
+        stale = not BUILT_TEMPLATE.exists() or not _STAMP.exists() or _STAMP.read_text() != digest
         if stale:
             _STAMP.unlink(missing_ok=True)
             _build()

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from local.emulator import Emulator
 from local.errors import LocalRunError
-from local.parameters import parameter_values, resolved
+from local.template import parameter_values, read_template, resolved
 
 STACK = "opdex"
 _BUCKET = "opdex-artifacts"
@@ -27,12 +25,6 @@ class Deployment:
 
     outputs: Mapping[str, str]
     url: str
-
-
-def read_template(path: Path) -> dict[str, Any]:
-    """Return a template that ``sam build`` wrote."""
-    template: dict[str, Any] = yaml.safe_load(path.read_text())
-    return template
 
 
 def deploy(emulator: Emulator, template_path: Path, database_url: str, given: Mapping[str, str]) -> Deployment:
@@ -83,6 +75,7 @@ def _create_stack(emulator: Emulator, template: dict[str, Any], values: Mapping[
         TemplateBody=json.dumps(template),
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Tags=[{"Key": "ms-custom-id", "Value": STACK}],
     )
     deadline = time.monotonic() + _DEPLOY_SECONDS
     while (stack := cloudformation.describe_stacks(StackName=STACK)["Stacks"][0])["StackStatus"] != "CREATE_COMPLETE":

@@ -29,6 +29,7 @@ class Emulator:
     def __init__(self, port: int, folder: Path, function_variables: Mapping[str, str] | None = None) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / "emulator.log"
         self._folder = folder
         self._variables = dict(function_variables or {})
         self._process: Process | None = None
@@ -44,6 +45,18 @@ class Emulator:
     def __exit__(self, *_: object) -> None:
         self._resources.close()
 
+    def require_free_port(self) -> None:
+        """Raise LocalRunError where the port cannot be listened on."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.port))
+            except PermissionError:
+                raise LocalRunError(f"PORT {self.port} needs root: choose one above 1023, such as PORT=8081.") from None
+            except OSError:
+                other = self.port % 60000 + 1
+                raise LocalRunError(f"PORT {self.port} is in use: choose another, such as PORT={other}.") from None
+
     def is_running(self) -> bool:
         """Tell whether it is alive."""
         return self._process is not None and self._process.is_running()
@@ -56,10 +69,10 @@ class Emulator:
         return session.client(cast(Any, service), endpoint_url=self.url)
 
     def _start(self, scratch: Path) -> None:
-        _require_free(self.port)
+        self.require_free_port()
         self._process = Process(
             [*privileges(os.geteuid()), sys.executable, "-m", "ministack"],
-            log=self._folder / "emulator.log",
+            log=self.log,
             environment=self._environment(scratch),
             cwd=scratch,
             stop_signal=signal.SIGKILL,  # it keeps nothing, and would wait for functions that run
@@ -67,7 +80,7 @@ class Emulator:
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():
             if not self._process.is_running() or time.monotonic() > deadline:
-                raise LocalRunError(f"The AWS emulator does not start on port {self.port}: see {self._process.log}.")
+                raise LocalRunError(f"The AWS emulator does not start on port {self.port}: see {self.log}.")
             time.sleep(0.02)
 
     def _stop(self) -> None:
@@ -105,14 +118,3 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": "test",
             **self._variables,
         }
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
-            raise LocalRunError(f"PORT {port} needs root: choose one above 1023, such as PORT=8081.") from None
-        except OSError:
-            raise LocalRunError(f"PORT {port} is in use: choose another, such as PORT={port % 60000 + 1}.") from None
