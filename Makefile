@@ -1,0 +1,58 @@
+# One obvious command for everything. A machine needs Python 3 and a package index; the rest is installed into .venv.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/version = "\(.*\)"/\1/p;q}' uv.lock)
+UV := $(or $(shell command -v uv),.tools/bin/uv)
+PYTHON := .venv/bin/python
+READY := .venv/.ready
+
+export PYTHONPATH := layers/core:.
+export SAM_CLI_TELEMETRY := 0
+export UV_PYTHON_PREFERENCE ?= system
+# An empty or missing HOME is no reason to fail.
+export HOME := $(or $(HOME),$(CURDIR)/.local/home)
+
+.PHONY: help run test check lock build bench clean
+help:  ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
+
+run: $(READY)  ## Run everything on this machine; SPEC= PORT= DATA_DIR= WORKERS= EMBEDDING_PROVIDER= ... choose
+	@$(PYTHON) -m local
+
+test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator
+	$(PYTHON) -m pytest
+
+check: $(READY)  ## Check style, types, import rules and the template
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/sam validate --lint
+
+build: $(READY)  ## Build what is deployed, into .aws-sam/build
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build
+
+bench: $(READY)  ## Run the benchmarks
+	$(PYTHON) -m pytest tests/benchmarks -s
+
+lock: $(READY)  ## Lock the dependencies again; hosts are neutral, so that any index will do
+	$(UV) lock --quiet
+	sed -i -E 's#https://[^/"]+/simple#https://index.example/simple#; s#https://[^/"]+/packages/#https://files.example/packages/#' uv.lock
+
+clean:  ## Remove what can be made again; the data in .local stays
+	rm -rf .venv .tools .aws-sam .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The lock's addresses are neutral on purpose, so packages are installed from its export, by hash.
+$(READY): pyproject.toml uv.lock .python-version $(filter .tools/%,$(UV))
+	@echo "Installing what is needed into .venv ..."
+	@test -x $(PYTHON) || $(UV) venv --quiet --python 3.13 .venv
+	@$(UV) export --quiet --frozen --no-emit-project | $(UV) pip sync --quiet --python $(PYTHON) --require-hashes -
+	@touch $@
+
+.tools/bin/uv: uv.lock
+	@echo "Installing uv into .tools ..."
+	@python3 -m venv .tools
+	@.tools/bin/pip install --quiet uv==$(UV_VERSION)
+	@touch $@
