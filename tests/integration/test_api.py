@@ -1,0 +1,259 @@
+"""The HTTP contract on the real stores; every answer is held against the service's own description."""
+
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from opdex.http.app import BASE_PATH, Api
+from opdex.http.context import ApiContext
+from opdex.http.keys_store import create_key
+from opdex.settings import ApiSettings
+from tests.gateway import Answer, Gateway
+from tests.integration.engine import Engine, document, things
+
+
+class ConformingGateway(Gateway):
+    """Fails where an answer is not what /openapi.json says of it."""
+
+    description: dict[str, Any] | None = None
+
+    def call(self, method: str, path: str, *arguments: Any, **named: Any) -> Answer:
+        answer = super().call(method, path, *arguments, **named)
+        if self.description is not None:
+            schema = self._schema(method, path.partition("?")[0], answer)
+            if schema is not None:
+                Draft202012Validator({**schema, "components": self.description["components"]}).validate(answer.json)
+        return answer
+
+    def _schema(self, method: str, path: str, answer: Answer) -> dict[str, Any] | None:
+        assert self.description is not None
+        for template, item in self.description["paths"].items():
+            if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path) and method.lower() in item:
+                response = item[method.lower()]["responses"][str(answer.status)]
+                content = response.get("content", {}).get("application/json")
+                return content["schema"] if content else None
+        raise AssertionError(f"{method} {path} is not described")
+
+
+@pytest.fixture
+def gateway(engine: Engine, database_url: str) -> Gateway:
+    """The API on the engine's database, called with an admin's key."""
+    settings = ApiSettings(database_url=database_url, embed_queue_url="unused")
+    context = ApiContext(settings, engine.database, engine.wake_ups, lambda: engine.embedder)
+    key = engine.transact(lambda c: create_key(c, "test", "admin", None)).key
+    gateway = ConformingGateway(Api(context), key=key)
+    gateway.description = gateway.call("GET", "/openapi.json").json
+    return gateway
+
+
+@pytest.fixture
+def crm(gateway: Gateway) -> str:
+    """The address of a catalog."""
+    answer = gateway.call("POST", f"{BASE_PATH}/api-catalogs", {"id": "crm", "name": "CRM", "version": "1"})
+    assert answer.status == 201
+    return f"{BASE_PATH}/api-catalogs/crm"
+
+
+def upload(gateway: Gateway, spec: str, summaries: list[str]) -> Answer:
+    return gateway.call(
+        "PUT", f"{spec}/upload", gzip.compress(document(summaries)), headers={"Content-Type": "application/gzip"}
+    )
+
+
+def test_document_goes_in_and_its_operations_are_found(gateway: Gateway, crm: str, engine: Engine) -> None:
+    answer = upload(gateway, f"{crm}/specs/users", things(6))
+    assert (answer.status, answer.json["operation_count"]) == (201, 6)
+    assert answer.json["changes"] == {"added": 6, "changed": 0, "removed": 0, "unchanged": 0}
+    job_id = answer.json["job"]["id"]
+    assert engine.wake_ups.of_kind("ready") == [(job_id, 0)]
+
+    (row,) = gateway.call("GET", f"{crm}/embedding-status").json["specs"]
+    assert (row["job_status"], row["job_attempts"], row["embedding_count"]) == ("pending", 0, 0)
+    assert "embedded_so_far" not in row
+    assert engine.worker().outcomes(job_id=job_id) == ["published"]
+    (row,) = gateway.call("GET", f"{crm}/embedding-status?spec=users").json["specs"]
+    assert (row["job_status"], row["embedding_count"], row["operation_count"]) == ("succeeded", 6, 6)
+    assert "embedded_so_far" not in row
+
+    health = gateway.call("GET", f"{crm}/embedding-health").json
+    assert (health["specs_total"], health["specs_indexed"]) == (1, 1)
+    job = gateway.call("GET", f"{BASE_PATH}/embedding-jobs/{job_id}").json
+    assert job["status"] == "succeeded"
+    assert "published" in [event["event"] for event in job["events"]]
+    for ranking in ("hybrid", "semantic", "lexical"):
+        found = gateway.call("GET", f"{BASE_PATH}/search?q=thing+number+3&catalog=crm&ranking={ranking}").json
+        assert found["ranking"] == ranking
+        assert any(operation["path"] == "/things/3" for operation in found["operations"])
+
+
+def test_status_carries_progress_exactly_while_the_job_runs(gateway: Gateway, crm: str, engine: Engine) -> None:
+    upload(gateway, f"{crm}/specs/users", things(9))
+    seen: list[int] = []
+
+    def look(_: object) -> None:
+        (row,) = gateway.call("GET", f"{crm}/embedding-status").json["specs"]
+        assert row["job_status"] == "running"
+        seen.append(row["embedded_so_far"])
+
+    engine.embedder.script = look
+    engine.worker().handle()
+    assert seen[0] == 0
+    assert seen == sorted(set(seen))
+
+
+def test_same_document_again_answers_200_and_wakes_nobody(gateway: Gateway, crm: str, engine: Engine) -> None:
+    upload(gateway, f"{crm}/specs/users", things(3))
+    engine.worker().handle()
+    engine.wake_ups.sent.clear()
+    again = upload(gateway, f"{crm}/specs/users", things(3))
+    assert (again.status, again.json["revision"], again.json["embedding_count"]) == (200, 1, 3)
+    changed = upload(gateway, f"{crm}/specs/users", [*things(2), "another thing"])
+    assert (changed.status, changed.json["revision"]) == (200, 2)
+    assert changed.json["changes"] == {"added": 0, "changed": 1, "removed": 0, "unchanged": 2}
+    assert [job_id for job_id, _ in engine.wake_ups.of_kind("ready")] == [changed.json["job"]["id"]]
+
+
+def test_bad_document_leaves_what_was_stored(gateway: Gateway, crm: str) -> None:
+    upload(gateway, f"{crm}/specs/users", things(3))
+    bad = gateway.call("PUT", f"{crm}/specs/users/upload", b"hello", headers={"Content-Type": "application/json"})
+    assert (bad.status, bad.code) == (422, "not_openapi")
+    assert gateway.call("GET", f"{crm}/specs/users").json["operation_count"] == 3
+
+
+def test_document_with_characters_that_postgres_does_not_store_is_no_error_of_ours(gateway: Gateway, crm: str) -> None:
+    body = document(["a\0b", "c\ud800d", "e"])
+    answer = gateway.call("PUT", f"{crm}/specs/users/upload", body, headers={"Content-Type": "application/json"})
+    assert answer.status in (201, 422), answer.body
+
+
+def test_catalog_conflicts_are_409(gateway: Gateway, crm: str) -> None:
+    for draft in ({"id": "crm", "name": "Other", "version": "1"}, {"id": "other", "name": "CRM", "version": "1"}):
+        answer = gateway.call("POST", f"{BASE_PATH}/api-catalogs", draft)
+        assert (answer.status, answer.code) == (409, "catalog_exists")
+    assert gateway.call("GET", f"{BASE_PATH}/api-catalogs/other").code == "catalog_not_found"
+
+
+def test_catalogs_are_listed_page_by_page(gateway: Gateway) -> None:
+    names = sorted(f"catalog-{uuid4().hex[:6]}" for _ in range(5))
+    for name in names:
+        gateway.call("POST", f"{BASE_PATH}/api-catalogs", {"id": name, "name": name, "version": "1"})
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = gateway.call("GET", f"{BASE_PATH}/api-catalogs?limit=2{cursor}").json
+        seen += [catalog["id"] for catalog in page["catalogs"]]
+        if "next" not in page:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert seen == names
+
+
+def test_deleted_things_are_gone_and_their_jobs_readable(gateway: Gateway, crm: str) -> None:
+    job_id = upload(gateway, f"{crm}/specs/users", things(2)).json["job"]["id"]
+    assert gateway.call("DELETE", f"{crm}/specs/users").status == 204
+    assert gateway.call("GET", f"{crm}/specs/users").code == "spec_not_found"
+    assert gateway.call("DELETE", f"{crm}/specs/users").code == "spec_not_found"
+    assert gateway.call("GET", f"{BASE_PATH}/embedding-jobs/{job_id}").json["status"] == "cancelled"
+    deleted = gateway.call("DELETE", crm)
+    assert (deleted.status, deleted.body) == (204, b"")
+    for path in (crm, f"{crm}/specs", f"{crm}/embedding-status", f"{crm}/embedding-health"):
+        assert gateway.call("GET", path).code == "catalog_not_found"
+    assert [job["id"] for job in gateway.call("GET", f"{crm}/embedding-jobs").json["jobs"]] == [job_id]
+    for path in (f"{crm}/reembed", f"{crm}/embedding-jobs/retry-failed"):
+        assert gateway.call("POST", path).code == "catalog_not_found"
+    assert upload(gateway, f"{crm}/specs/users", things(1)).code == "catalog_not_found"
+
+
+def test_job_is_cancelled_retried_and_embedded_again(gateway: Gateway, crm: str, engine: Engine) -> None:
+    job_id = upload(gateway, f"{crm}/specs/users", things(2)).json["job"]["id"]
+    job = f"{BASE_PATH}/embedding-jobs/{job_id}"
+    assert gateway.call("POST", f"{job}/retry").code == "job_is_open"
+    assert gateway.call("POST", f"{job}/cancel").status == 202
+    assert gateway.call("POST", f"{job}/cancel").code == "job_has_ended"
+    retried = gateway.call("POST", f"{job}/retry")
+    assert (retried.status, retried.json["created"]) == (202, True)
+    engine.worker().handle()
+    again = gateway.call("POST", f"{crm}/specs/users/reembed")
+    assert (again.status, again.json["status"], again.json["created"]) == (202, "queued", True)
+    assert gateway.call("POST", f"{crm}/specs/users/reembed").json["created"] is False
+    assert len(gateway.call("POST", f"{crm}/reembed").json["jobs"]) == 1
+    listed = gateway.call("GET", f"{crm}/embedding-jobs?limit=2").json
+    assert [row["id"] for row in listed["jobs"]] == sorted((row["id"] for row in listed["jobs"]), reverse=True)
+    rest = gateway.call("GET", f"{crm}/embedding-jobs?limit=2&cursor={listed['next']}").json
+    assert [row["id"] for row in rest["jobs"]] == [job_id]
+    assert gateway.call("GET", f"{BASE_PATH}/embedding-jobs/999999").code == "job_not_found"
+
+
+def test_failed_jobs_are_tried_again_together(gateway: Gateway, crm: str, engine: Engine) -> None:
+    for name in ("users", "orders"):
+        upload(gateway, f"{crm}/specs/{name}", things(2, name))
+    engine.sql(
+        "UPDATE jobs SET status = 'failed', last_error = 'It broke.', completed_at = now() WHERE spec_name = 'users'"
+    )
+    failed = gateway.call("GET", f"{crm}/embedding-jobs?status=failed").json["jobs"]
+    assert [job["spec_name"] for job in failed] == ["users"]
+    assert len(gateway.call("POST", f"{crm}/embedding-jobs/retry-failed").json["jobs"]) == 1
+    assert gateway.call("POST", f"{crm}/embedding-jobs/retry-failed").json["jobs"] == []
+
+
+def test_provider_status_learns_the_dimension_with_the_first_vector(gateway: Gateway, crm: str, engine: Engine) -> None:
+    path = f"{BASE_PATH}/embedding/status"
+    assert gateway.call("GET", path).json == {
+        "kind": "scripted", "model": "hash-8", "dimension": None, "status": "ok", "workers": 1,
+    }  # fmt: skip
+    upload(gateway, f"{crm}/specs/users", things(1))
+    engine.worker().handle()
+    assert gateway.call("GET", path).json["dimension"] == 8
+
+
+def test_key_works_until_it_is_deleted(gateway: Gateway) -> None:
+    made = gateway.call("POST", f"{BASE_PATH}/keys", {"name": "CI", "role": "editor"})
+    assert made.status == 201
+    key, key_id = made.json["key"], made.json["id"]
+    listed = gateway.call("GET", f"{BASE_PATH}/keys")
+    assert key_id in [row["id"] for row in listed.json["keys"]]
+    assert key not in listed.body.decode()
+    assert gateway.call("GET", f"{BASE_PATH}/api-catalogs", key=key).status == 200
+    assert gateway.call("GET", f"{BASE_PATH}/keys", key=key).code == "forbidden"
+    assert gateway.call("DELETE", f"{BASE_PATH}/keys/{key_id}").status == 204
+    assert gateway.call("GET", f"{BASE_PATH}/api-catalogs", key=key).code == "unauthenticated"
+    assert gateway.call("DELETE", f"{BASE_PATH}/keys/{key_id}").code == "key_not_found"
+
+
+@pytest.mark.parametrize(("expires_at", "status"), [("2000-01-01T00:00:00Z", 401), ("2999-01-01T00:00:00+02:00", 200)])
+def test_key_is_refused_once_it_has_expired(gateway: Gateway, expires_at: str, status: int) -> None:
+    draft = {"name": "guest", "role": "reader", "expires_at": expires_at}
+    key = gateway.call("POST", f"{BASE_PATH}/keys", draft).json["key"]
+    assert gateway.call("GET", f"{BASE_PATH}/api-catalogs", key=key).status == status
+
+
+def test_stored_key_is_a_hash_alone(gateway: Gateway, engine: Engine) -> None:
+    key = gateway.call("POST", f"{BASE_PATH}/keys", {"name": "CI", "role": "reader"}).json["key"]
+    rows = json.dumps(engine.sql("SELECT * FROM keys"), default=str)
+    assert key not in rows
+    assert key.removeprefix("opdex_") not in rows
+
+
+@pytest.fixture
+def killed(engine: Engine) -> Iterator[Callable[[], None]]:
+    """Ends the API's database connection from the server's side, as a failover does."""
+    other = engine.database.connect()
+
+    def kill() -> None:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+
+    yield kill
+    other.close()
+
+
+def test_request_after_a_lost_connection_is_answered(gateway: Gateway, crm: str, killed: Callable[[], None]) -> None:
+    killed()
+    statuses = [gateway.call("GET", crm).status for _ in range(2)]
+    assert statuses[-1] == 200
+    assert statuses[0] in (200, 503)
