@@ -24,7 +24,7 @@ _PLAIN: Final[dict[str, bool | None]] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
 _CORE = "tag:yaml.org,2002:"
-_TYPED_TAGS = frozenset({None, _CORE + "null", _CORE + "bool"})
+_TYPED_TAGS = frozenset({_CORE + "null", _CORE + "bool"})
 _KNOWN_TAGS = frozenset({None, "!", *(_CORE + name for name in (
     "str", "int", "float", "bool", "null", "map", "seq", "set", "omap", "timestamp", "binary", "merge", "value",
 ))})  # fmt: skip
@@ -99,7 +99,8 @@ class _Composer:
             if event.anchor is not None:
                 self.anchors[event.anchor] = (text, 1)
             return
-        value = _PLAIN.get(text, text) if event.implicit[0] and event.tag in _TYPED_TAGS else text
+        typed = event.tag in _TYPED_TAGS if event.tag else event.implicit[0]
+        value = _PLAIN.get(text, text) if typed else text
         if event.anchor is not None:
             self.anchors[event.anchor] = (value, 1)
         self._add(value, 1)
@@ -174,11 +175,16 @@ class _Composer:
                 )
 
     def _path(self) -> list[str | int]:
-        """Return what leads to the frame under construction."""
-        return [
-            len(frame.items) if isinstance(frame.items, list) else frame.key if isinstance(frame.key, str) else "<<"
-            for frame in self.outer[1:]
-        ]
+        """Return what leads to the frame under construction; inside of a key or a merge, to the mapping around it."""
+        path: list[str | int] = []
+        for frame in self.outer[1:]:
+            if isinstance(frame.items, list):
+                path.append(len(frame.items))
+            elif isinstance(frame.key, str):
+                path.append(frame.key)
+            else:
+                break
+        return path
 
     def _check_cost(self, events: int, deadline: float) -> None:
         if events > 2 * self.limits.max_nodes:  # a bound on keys too, which are no nodes
