@@ -42,7 +42,7 @@ class ChunkSizer:
         """Learn from a call that succeeded: a slow-down counts at once, a speed-up by and by."""
         latest = max(seconds, 1e-6) / texts_sent
         known = self._seconds_per_text
-        self._seconds_per_text = latest if known is None or latest > known else (known + latest) / 2
+        self._seconds_per_text = latest if known is None or latest > known else (known + 3 * latest) / 4
         self._ceiling = max(self._ceiling, texts_sent * GROWTH)
 
     def failed(self, texts_sent: int) -> None:

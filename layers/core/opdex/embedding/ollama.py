@@ -86,8 +86,10 @@ class OllamaEmbedder:
             else:
                 self._takes_arrays = True
                 return vectors
-        vectors = [self._embed_one(text, deadline) for text in texts]
-        self._takes_arrays = False
+        vectors = []
+        for text in texts:
+            vectors.append(self._embed_one(text, deadline))
+            self._takes_arrays = False
         return vectors
 
     def _embed_array(self, texts: list[str], deadline: Deadline) -> list[object]:

@@ -1,0 +1,187 @@
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from opdex.embedding import transport
+from opdex.embedding.transport import Deadline, ErrorAnswer, ProviderClient, retry_after
+from opdex.errors import (
+    ProviderError,
+    ProviderFailed,
+    ProviderMisbehaved,
+    ProviderRefused,
+    ProviderThrottled,
+    ProviderTimeout,
+    ProviderUnavailable,
+    TextRejected,
+)
+from tests.ollama_server import Failure, OllamaServer
+
+BODY = {"model": "nomic-embed-text", "input": ["a"]}
+
+
+def client(answer: Callable[[httpx.Request], httpx.Response]) -> ProviderClient:
+    return ProviderClient("http://provider.example/base", httpx.MockTransport(answer))
+
+
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [
+        (429, ProviderThrottled),
+        (502, ProviderUnavailable),
+        (503, ProviderUnavailable),
+        (504, ProviderUnavailable),
+        (408, ProviderTimeout),
+        (400, TextRejected),
+        (413, TextRejected),
+        (422, TextRejected),
+        (500, ProviderFailed),
+        (501, ProviderFailed),
+        (301, ProviderRefused),
+        (401, ProviderRefused),
+        (403, ProviderRefused),
+        (404, ProviderRefused),
+    ],
+)
+def test_error_answer_is_the_failure_that_its_status_stands_for_when_asked(
+    status: int, failure: type[ProviderError]
+) -> None:
+    with pytest.raises(ErrorAnswer) as raised:
+        client(lambda _: httpx.Response(status, json={"error": "so it is"})).get("/x", Deadline(1))
+    error = raised.value.as_provider_error()
+    assert type(error) is failure
+    assert error.message == f"The embedding provider answered {status}: so it is"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_error_answer_carries_the_wait_when_the_server_asks_for_one(status: int) -> None:
+    error = ErrorAnswer(status, httpx.Headers({"retry-after": "7"}), b"").as_provider_error()
+    assert isinstance(error, ProviderThrottled | ProviderUnavailable)
+    assert error.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": "out\\n of  memory"}', "out of memory"),
+        (b'{"error": {"message": "too much", "type": "x"}}', "too much"),
+        (b'{"detail": "Not Found"}', "Not Found"),
+        (b"<html>bad\r\ngateway</html>", "<html>bad gateway</html>"),
+        (b"[" * 100_000, "[" * 299 + "…"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_said_is_one_short_line_when_the_answer_is_anything(body: bytes, said: str) -> None:
+    assert ErrorAnswer(500, {}, body).said == said
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        ("1.5", 1.5),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", 30),
+        ("Wed, 21 Oct 2026 07:27:00 GMT", 0),
+        ("", None),
+        ("soon", None),
+        ("-3", None),
+        ("inf", None),
+        ("9" * 400, None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms_when_it_can_be(asked: str, seconds: float | None) -> None:
+    headers = httpx.Headers({"Retry-After": asked, "Date": "Wed, 21 Oct 2026 07:28:00 GMT"})
+    assert retry_after(headers) == seconds
+
+
+def test_retry_after_counts_from_now_when_the_server_gives_no_date() -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    seconds = retry_after({"Retry-After": until})
+    assert seconds is not None
+    assert 80 < seconds <= 90
+
+
+def test_post_goes_below_the_path_of_the_url_when_it_has_one() -> None:
+    provider = client(lambda request: httpx.Response(200, json=str(request.url)))
+    assert provider.post("/api/embed", BODY, Deadline(1)) == "http://provider.example/base/api/embed"
+
+
+def test_post_raises_misbehaved_when_the_answer_is_not_json() -> None:
+    with pytest.raises(ProviderMisbehaved, match="something other than JSON"):
+        client(lambda _: httpx.Response(200, text="<html>")).post("/x", BODY, Deadline(1))
+
+
+def test_post_raises_misbehaved_when_the_answer_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1_000)
+    pieces = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            pieces.append(b" " * 600)
+            yield pieces[-1]
+
+    with pytest.raises(ProviderMisbehaved, match="larger than 1000 bytes"):
+        client(lambda _: httpx.Response(200, content=endless())).post("/x", BODY, Deadline(1))
+    assert len(pieces) == 2
+
+
+def test_post_raises_misbehaved_when_the_answer_cannot_be_unpacked() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=iter([b"no gzip"]), headers={"Content-Encoding": "gzip"})
+
+    with pytest.raises(ProviderMisbehaved, match="cannot be read"):
+        client(answer).post("/x", BODY, Deadline(1))
+
+
+@pytest.mark.parametrize(
+    ("raised", "failure"),
+    [
+        (httpx.ConnectError("Connection refused"), ProviderUnavailable),
+        (httpx.ConnectTimeout("timed out"), ProviderUnavailable),
+        (httpx.ReadError("Connection reset by peer"), ProviderUnavailable),
+        (httpx.RemoteProtocolError("Server disconnected"), ProviderUnavailable),
+        (httpx.ReadTimeout("timed out"), ProviderTimeout),
+        (httpx.WriteTimeout("timed out"), ProviderTimeout),
+    ],
+)
+def test_post_raises_unavailable_or_timeout_when_the_connection_fails(
+    raised: httpx.HTTPError, failure: type[ProviderError]
+) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise raised
+
+    with pytest.raises(failure) as caught:
+        client(answer).post("/x", BODY, Deadline(1))
+    assert type(caught.value) is failure
+
+
+def test_messages_keep_the_password_to_themselves_when_the_url_holds_one() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("Connection refused")
+
+    provider = ProviderClient("http://user:s3cret@provider.example:8080", httpx.MockTransport(answer))
+    with pytest.raises(ProviderUnavailable) as caught:
+        provider.get("/x", Deadline(1))
+    assert "s3cret" not in caught.value.message
+    assert "provider.example:8080" in caught.value.message
+
+
+def test_post_raises_timeout_when_the_deadline_has_passed() -> None:
+    with pytest.raises(ProviderTimeout):
+        client(lambda _: httpx.Response(200, json={})).post("/x", BODY, Deadline(0))
+
+
+@pytest.mark.parametrize("headers_first", [False, True])
+def test_post_raises_timeout_within_the_deadline_when_the_server_hangs(headers_first: bool) -> None:
+    with OllamaServer(base_seconds=0.35) as server:
+        server.fail(Failure("hang", headers_first=headers_first))
+        provider, started = ProviderClient(server.url), time.monotonic()
+        with pytest.raises(ProviderTimeout):
+            provider.post("/api/embed", BODY, Deadline(0.5))
+        assert time.monotonic() - started < 0.8  # the body does not get as long once more
+        provider.close()
