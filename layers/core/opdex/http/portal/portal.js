@@ -413,7 +413,7 @@ async function poll() {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) clearTimeout(timer);
+  if (document.hidden) pollWhileOpen(); // which does not, while hidden
   else if ([...specs.values()].some(({ status }) => isOpen(status))) poll();
 });
 
