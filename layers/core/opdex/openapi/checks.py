@@ -5,11 +5,10 @@ from collections.abc import Iterable
 
 from opdex.openapi.description import Findings
 from opdex.openapi.document import Node
-from opdex.openapi.operations import METHODS, as_text
+from opdex.openapi.operations import METHODS, PATH_ITEM_FIELDS, as_text
 from opdex.openapi.plain_text import quoted
 from opdex.openapi.references import References
 
-_PATH_ITEM_FIELDS = frozenset({"$ref", "summary", "description", "servers", "parameters", *METHODS})
 _OPERATION_FIELDS = frozenset({
     "$ref", "tags", "summary", "description", "externalDocs", "operationId", "parameters", "requestBody", "responses",
     "callbacks", "deprecated", "security", "servers", "consumes", "produces", "schemes",
@@ -46,7 +45,7 @@ def _check_component_names(document: Node, findings: Findings) -> None:
 
 
 def _check_path_item(path: str, item: Node, references: References, findings: Findings) -> None:
-    _check_fields(item, _PATH_ITEM_FIELDS, findings, "paths", path)
+    _check_fields(item, PATH_ITEM_FIELDS, findings, "paths", path)
     shared = _Parameters(item, references, findings, "paths", path)
     placeholders = set(_PLACEHOLDER.findall(path))
     for method in METHODS:

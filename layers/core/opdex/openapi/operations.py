@@ -11,11 +11,10 @@ from opdex.openapi.plain_text import cut, on_one_line, quoted, storable
 from opdex.openapi.references import References
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+PATH_ITEM_FIELDS = frozenset({*METHODS, "$ref", "summary", "description", "servers", "parameters"})
 
 MAX_OPERATION_ID, MAX_PATH, MAX_SUMMARY, MAX_DESCRIPTION = 500, 2000, 1000, 8000
 MAX_TAGS, MAX_TAG = 50, 100
-_PATH_ITEM_FIELDS = frozenset({*METHODS, "$ref", "summary", "description", "servers", "parameters"})
-
 
 type PathItems = list[tuple[str, Node]]
 
@@ -34,7 +33,7 @@ def path_items(document: Node, references: References, findings: Findings) -> Pa
             continue
         item = references.resolve(written)
         if isinstance(item, dict):
-            if item and not any(key in _PATH_ITEM_FIELDS or key.startswith("x-") for key in item):
+            if item and not any(key in PATH_ITEM_FIELDS or key.startswith("x-") for key in item):
                 findings.add(
                     "unusable_path_item", f"What stands at {quoted(path)} is no path item; skipped.", "paths", path
                 )
@@ -104,8 +103,9 @@ class _Reader:
         self.path = path
 
     def operation(self, taken: dict[str, int]) -> Operation:
-        path = self.path if self.path.startswith("/") else f"/{self.path}"
-        if path is not self.path:
+        path = self.path
+        if not path.startswith("/"):
+            path = f"/{path}"
             self.findings.add(
                 "path_without_slash", f"The path {quoted(self.path)} does not begin with a slash.", *self.tokens[:2]
             )
