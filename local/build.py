@@ -3,42 +3,49 @@
 import fcntl
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 from local.errors import LocalRunError
+from local.processes import Process, privileges
 
 PROJECT = Path(__file__).resolve().parents[1]
-BUILD = PROJECT / ".aws-sam" / "build"
+_FOLDER = PROJECT / ".aws-sam"
 TEMPLATE = PROJECT / "template.yaml"
-BUILT_TEMPLATE = BUILD / "template.yaml"
+BUILT_TEMPLATE = _FOLDER / "build" / "template.yaml"
 
 _SOURCES = ("template.yaml", "uv.lock", "pyproject.toml", "layers", "functions", "migrations")
-_STAMP = PROJECT / ".aws-sam" / "built-from"
-_LOCK = PROJECT / ".aws-sam" / "lock"
 _NOT_SOURCES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 
 
 @contextmanager
-def built() -> Iterator[bool]:
-    """Hold the build steady for the block, having made it first where it is not up to date; yields whether it was made.
+def building() -> Iterator[Callable[[], None]]:
+    """Build in the background where the build is not up to date; the yielded function waits for it.
 
-    Two runs at once take turns. Raises LocalRunError.
+    The build stays as it is until the block ends: two runs at once take turns. Both may raise LocalRunError.
     """
-    _LOCK.parent.mkdir(exist_ok=True)
-    with _LOCK.open("w") as lock:
+    _FOLDER.mkdir(exist_ok=True)
+    with (_FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        digest = source_digest(PROJECT)
-        stale = not BUILT_TEMPLATE.exists() or not _STAMP.exists() or _STAMP.read_text() != digest
-        if stale:
-            _STAMP.unlink(missing_ok=True)
-            _build()
-            _STAMP.write_text(digest)
-        yield stale
+        stamp, digest = _FOLDER / "built-from", source_digest(PROJECT)
+        if BUILT_TEMPLATE.exists() and stamp.exists() and stamp.read_text() == digest:
+            yield lambda: None
+            return
+        stamp.unlink(missing_ok=True)
+        build = _start_build()
+
+        def wait() -> None:
+            if build.wait() != 0:
+                raise LocalRunError(_what_went_wrong(build))
+            stamp.write_text(digest)
+
+        try:
+            yield wait
+        finally:
+            build.stop()
 
 
 def source_digest(project: Path) -> str:
@@ -59,23 +66,20 @@ def _files(project: Path) -> Iterator[Path]:
             yield from (folder / name for name in files)
 
 
-def _build() -> None:
+def _start_build() -> Process:
     tools = Path(sys.executable).parent
     sam = shutil.which("sam", path=tools) or shutil.which("sam")
     if sam is None:
         raise LocalRunError("The SAM CLI is missing: run `make run`, which installs what is needed.")
-    done = subprocess.run(
-        [sam, "build"],
+    return Process(
+        [*privileges(os.geteuid()), sam, "build"],
+        log=_FOLDER / "build.log",
+        environment={**os.environ, "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}", "SAM_CLI_TELEMETRY": "0"},
         cwd=PROJECT,
-        env={**os.environ, "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}", "SAM_CLI_TELEMETRY": "0"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    if done.returncode != 0:
-        log = PROJECT / ".aws-sam" / "build.log"
-        log.write_text(done.stdout + done.stderr)
-        if any(sign in done.stderr for sign in ("Failed to fetch", "dns error", "error sending request")):
-            raise LocalRunError(f"`sam build` cannot reach the package index: check the network. See {log}.")
-        raise LocalRunError(f"`sam build` failed: see {log}.")
+
+
+def _what_went_wrong(build: Process) -> str:
+    if any(sign in build.said() for sign in ("Failed to fetch", "dns error", "error sending request")):
+        return f"`sam build` cannot reach the package index: check the network, and see {build.log}."
+    return f"`sam build` failed: see {build.log}."

@@ -79,6 +79,10 @@ class Process:
         """Tell whether the child is alive."""
         return self._popen.poll() is None
 
+    def wait(self) -> int:
+        """Return the child's exit code once it has ended."""
+        return self._popen.wait()
+
     def said(self) -> str:
         """Return what this child has written to its log."""
         with self.log.open("rb") as log:

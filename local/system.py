@@ -11,7 +11,7 @@ from secrets import token_urlsafe
 
 import httpx
 
-from local.build import BUILT_TEMPLATE, built
+from local.build import BUILT_TEMPLATE, building
 from local.deployment import Deployment, deploy, invoke
 from local.emulator import Emulator
 from local.endpoint import Endpoint, published
@@ -56,12 +56,12 @@ def running(options: Options, say: Callable[[str], None]) -> Iterator[System]:
         (folder / "endpoint.json").unlink(missing_ok=True)  # a killed run's
         emulator = Emulator(options.port, folder, options.function_variables)
         emulator.require_free_port()  # the likeliest mistake is told before anything is started
-        say("Starting Postgres")
-        postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
-        say("Starting the AWS emulator")
-        stack.enter_context(emulator)
-        say("Building the functions and layers, where something changed")
-        with built():
+        with building() as wait_for_build:
+            say("Starting Postgres and the AWS emulator")
+            postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
+            stack.enter_context(emulator)
+            say("Building the functions and layers, where something changed")
+            wait_for_build()
             say("Deploying the template, and migrating the database")
             deployment = deploy(emulator, BUILT_TEMPLATE, postgres.url(), options.parameters)
         api_key = _keep_api_key(emulator, deployment, folder / "api-key")
