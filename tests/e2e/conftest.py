@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.local_run import LocalRun
+from tests.e2e.system import started_system
 
 
 @pytest.fixture(scope="session")
 def running_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What endpoint.json says of a system with the template's defaults."""
-    with LocalRun(tmp_path_factory.mktemp("running") / "data") as run:
-        yield run.endpoint()
+    with started_system(tmp_path_factory.mktemp("running")) as system:
+        yield system.endpoint
