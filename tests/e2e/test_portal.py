@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+import yaml
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -19,6 +21,7 @@ from opdex.http.context import ApiContext
 from opdex.http.keys_store import Key
 from opdex.jobs.models import EmbeddingStatus
 from opdex.settings import ApiSettings
+from tests.e2e.system import System
 from tests.gateway import serving
 from tests.unit.http.fakes import FakeDatabase, FakeEmbedder, FakeWakeUps
 
@@ -245,9 +248,22 @@ def test_portal_does_not_poll_while_nobody_sees_it(browser: Browser, stores: Fak
         WebDriverWait(browser.driver, 20).until(lambda _: badge.text == "indexing 8/47")
 
 
-def test_uploaded_spec_is_seen_to_tick_to_green(browser: Browser, running_system: Any) -> None:
-    catalog = f"portal-{datetime.now(UTC):%H%M%S}"
-    browser.sign_in(running_system.url, running_system.api_key)
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """The example with texts that were never embedded before."""
+    document = yaml.safe_load(LIBRARY.read_text("utf-8"))
+    for item in document["paths"].values():
+        for operation in item.values():
+            if isinstance(operation, dict):
+                operation["summary"] = f"{operation.get('summary', '')} ({uuid4().hex[:6]})"
+    path = tmp_path / "library.yaml"
+    path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
+    return path
+
+
+def test_uploaded_spec_is_seen_to_tick_to_green(browser: Browser, running_system: System, library: Path) -> None:
+    catalog = f"portal-{uuid4().hex[:6]}"
+    browser.sign_in(running_system.endpoint["url"], running_system.endpoint["api_key"])
     if not browser.find("#catalog-id").is_displayed():
         browser.find("#new-catalog summary").click()
     browser.shown("#catalog-id").send_keys(catalog)
@@ -255,7 +271,7 @@ def test_uploaded_spec_is_seen_to_tick_to_green(browser: Browser, running_system
     browser.find("#create-catalog button").click()
     WebDriverWait(browser.driver, 20).until(lambda _: browser.find("#catalog-title").text == catalog)
     browser.run(_KEEP_WHAT_THE_BADGE_SAYS)
-    browser.find("#file").send_keys(str(LIBRARY))
+    browser.find("#file").send_keys(str(library))
     assert browser.find("#spec-name").get_attribute("value") == "library"
     browser.find("#upload button").click()
     WebDriverWait(browser.driver, 120).until(
