@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 DIMENSION = 64
 MODEL = "nomic-embed-text"
@@ -62,6 +62,12 @@ class Failure:
     retry_after: str | None = None
     seconds: float = 3600.0  # a hang ends earlier with the server
     headers_first: bool = False  # a hang after the headers and not before
+
+
+class _Reply(NamedTuple):
+    status: int
+    body: object
+    headers: dict[str, str] | None = None
 
 
 class OllamaServer:
@@ -222,51 +228,54 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             started = time.monotonic()
             at_once, failure = owner.begin()
-            status: int | None = None
+            reply: _Reply | None = None
             try:
-                status = self._embed(str(body.get("model")), texts, failure)
+                reply = self._embed(str(body.get("model")), texts, failure)
             finally:
-                owner.end(Call(self.path, tuple(texts), started, time.monotonic(), at_once, status))
+                # Before the answer goes out: whoever has it finds the call recorded.
+                owner.end(Call(self.path, tuple(texts), started, time.monotonic(), at_once, reply and reply.status))
+            if reply is None:
+                self.close_connection = True
+            else:
+                self._answer(reply.status, reply.body, reply.headers)
         else:
             self._no_route()
 
-    def _embed(self, model: str, texts: Sequence[str], failure: Failure | None) -> int | None:
-        """Answer, well or badly, and return the status answered."""
+    def _embed(self, model: str, texts: Sequence[str], failure: Failure | None) -> _Reply | None:
+        """Return the answer, good or bad; None where the connection is to be cut instead."""
         owner = self.server.owner
         if failure is not None and failure.kind == "status":
             headers = {} if failure.retry_after is None else {"Retry-After": failure.retry_after}
-            return self._answer(failure.status, {"error": failure.message}, headers)
+            return _Reply(failure.status, {"error": failure.message}, headers)
         if failure is not None and failure.kind in ("hang", "cut"):
             if failure.headers_first:
                 owner.closing.wait(owner.base_seconds)
                 self._head(200, 1_000, {})
             if failure.kind == "hang":
                 owner.closing.wait(failure.seconds)
-            self.close_connection = True
             return None
         if model.removesuffix(":latest") not in owner.models:
-            return self._answer(404, {"error": f'model "{model}" not found, try pulling it first'})
+            return _Reply(404, {"error": f'model "{model}" not found, try pulling it first'})
         if owner.rejected_marker and any(owner.rejected_marker in text for text in texts):
-            return self._answer(400, {"error": "the input cannot be embedded"})
+            return _Reply(400, {"error": "the input cannot be embedded"})
         if owner.context_length and any(len(text) > owner.context_length for text in texts):
-            return self._answer(400, {"error": "the input length exceeds the context length"})
+            return _Reply(400, {"error": "the input length exceeds the context length"})
         owner.closing.wait(owner.base_seconds + owner.seconds_per_text * len(texts))
         vectors = _spoilt([vector_of(text) for text in texts], failure.kind if failure else None)
         if self.path == "/api/embeddings":
-            return self._answer(200, {"embedding": vectors[0] if vectors else []})
+            return _Reply(200, {"embedding": vectors[0] if vectors else []})
         # Like the real one, only this route scales vectors to length 1.
-        return self._answer(200, {"model": model, "embeddings": [_unit(v) if any(v) else v for v in vectors]})
+        return _Reply(200, {"model": model, "embeddings": [_unit(v) if any(v) else v for v in vectors]})
 
     def _no_route(self) -> None:
         raw = b"404 page not found"
         self._head(404, len(raw), {"Content-Type": "text/plain"})
         self.wfile.write(raw)
 
-    def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> int:
+    def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
         raw = json.dumps(body).encode()
         self._head(status, len(raw), {"Content-Type": "application/json", **(headers or {})})
         self.wfile.write(raw)
-        return status
 
     def _head(self, status: int, length: int, headers: dict[str, str]) -> None:
         self.send_response(status)
