@@ -21,7 +21,6 @@ from opdex.http.context import ApiContext
 from opdex.http.keys_store import Key
 from opdex.jobs.models import EmbeddingStatus
 from opdex.settings import ApiSettings
-from tests.e2e.system import System
 from tests.gateway import serving
 from tests.unit.http.fakes import FakeDatabase, FakeEmbedder, FakeWakeUps
 
@@ -261,9 +260,11 @@ def library(tmp_path: Path) -> Path:
     return path
 
 
-def test_uploaded_spec_is_seen_to_tick_to_green(browser: Browser, running_system: System, library: Path) -> None:
+def test_uploaded_spec_is_seen_to_tick_to_green(
+    browser: Browser, running_system: dict[str, Any], library: Path
+) -> None:
     catalog = f"portal-{uuid4().hex[:6]}"
-    browser.sign_in(running_system.endpoint["url"], running_system.endpoint["api_key"])
+    browser.sign_in(running_system["url"], running_system["api_key"])
     if not browser.find("#catalog-id").is_displayed():
         browser.find("#new-catalog summary").click()
     browser.shown("#catalog-id").send_keys(catalog)
