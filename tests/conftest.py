@@ -14,7 +14,7 @@ from local.scratch import scratch_folder
 from opdex.migrations import migrate
 from tests.integration.engine import Engine
 
-_MIGRATIONS = Path(__file__).parents[2] / "migrations"
+_MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
 
