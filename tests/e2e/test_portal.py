@@ -88,10 +88,18 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     browser = Browser(tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.driver.quit()
+
+
+@pytest.fixture
+def browser(one_browser: Browser) -> Browser:
+    """The browser with no page open, so that none of an earlier test goes on asking a server that is gone."""
+    one_browser.driver.get("about:blank")
+    one_browser.complaints()
+    return one_browser
 
 
 class FakeStores:
@@ -202,7 +210,6 @@ def test_wrong_key_is_told_and_not_kept(browser: Browser, stores: FakeStores) ->
         browser.find("#sign-in button").click()
         assert browser.shown("#message").text.startswith("This key is not accepted.")
         assert browser.run("return sessionStorage.length") == 0
-    browser.complaints()
 
 
 def test_text_from_specs_and_catalogs_stays_text(browser: Browser, stores: FakeStores) -> None:
