@@ -39,8 +39,6 @@ def run(
     ] = None,
 ) -> None:
     """Run Opdex on this machine until Ctrl-C."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
     console = Console(highlight=False, soft_wrap=True)
     try:
         document = read_document(spec) if spec else None
@@ -56,6 +54,8 @@ def run(
             ),
             function_variables=dict(_assignment(text) for text in function_variable or ()),
         )
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, signal.default_int_handler)
         began = time.monotonic()
         with running(options, lambda step: console.print(f"[dim]{step} …[/dim]")) as system:
             try:

@@ -27,8 +27,12 @@ def building() -> Iterator[Callable[[], None]]:
 
     The build stays as it is until the block ends: two runs at once take turns. Both may raise LocalRunError.
     """
-    _FOLDER.mkdir(exist_ok=True)
-    with (_FOLDER / "lock").open("w") as lock:
+    try:
+        _FOLDER.mkdir(exist_ok=True)
+        lock = (_FOLDER / "lock").open("w")
+    except OSError as error:
+        raise LocalRunError(f"{_FOLDER} cannot be written ({error.strerror}): run this as its owner.") from None
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp, digest = _FOLDER / "built-from", source_digest(PROJECT)
         if BUILT_TEMPLATE.exists() and stamp.exists() and stamp.read_text() == digest:

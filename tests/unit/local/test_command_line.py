@@ -1,0 +1,63 @@
+"""A run that cannot start says so in one line, and starts nothing."""
+
+import fcntl
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from local.__main__ import run
+from local.errors import LocalRunError
+from local.system import Options, running
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"workers": "many"}, "WORKERS takes a whole number from 0 to 1000, not 'many'."),
+        ({"port": "http"}, "PORT takes a whole number from 1 to 65535, not 'http'."),
+        ({"port": "65536"}, "PORT takes a whole number from 1 to 65535, not '65536'."),
+        ({"embed_timeout_seconds": "901"}, "EMBED_TIMEOUT_SECONDS takes a whole number from 1 to 900, not '901'."),
+        ({"embedding_provider": "ollama"}, "EMBEDDING_PROVIDER=ollama needs EMBEDDING_URL, such as"),
+        ({"spec": "/nowhere/at-all.yaml"}, "SPEC /nowhere/at-all.yaml cannot be read (No such file or directory)"),
+        ({"spec": "http://127.0.0.1:1/spec.yaml"}, "SPEC http://127.0.0.1:1/spec.yaml cannot be fetched: "),
+        ({"function_variable": ["LEASE_SECONDS"]}, "--function-variable takes NAME=VALUE, not 'LEASE_SECONDS'."),
+    ],
+)
+def test_run_ends_with_one_line_when_a_value_is_wrong(
+    given: dict[str, Any], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        run(**given)
+    said = capsys.readouterr()
+    assert ended.value.exit_code == 2
+    assert said.out == ""
+    assert said.err.startswith(complaint)
+    assert said.err.count("\n") == 1
+
+
+def _start(port: int, folder: Path) -> str:
+    with pytest.raises(LocalRunError) as refused, running(Options(port, folder, {}, {}), lambda step: None):
+        pass
+    return str(refused.value)
+
+
+def test_run_names_another_port_when_its_own_is_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert _start(port, tmp_path).startswith(f"PORT {port} is in use: choose another, such as PORT=")
+
+
+def test_run_asks_for_another_folder_when_its_own_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert _start(1, tmp_path / "file" / "data").startswith(f"DATA_DIR {tmp_path}/file/data cannot be used (Not a dir")
+
+
+def test_run_asks_for_another_folder_when_a_run_has_it(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711")
+        lock.flush()
+        assert _start(1, tmp_path) == f"DATA_DIR {tmp_path} is in use by process 4711: stop that, or choose another."
