@@ -316,7 +316,7 @@ def main() -> None:
         has_embed=not options.old_route_only,
     )
     with server, contextlib.suppress(KeyboardInterrupt):
-        print(server.url, flush=True)  # noqa: T201 - for whoever started it
+        print(server.url, flush=True)
         threading.Event().wait()
 
 

@@ -3,7 +3,6 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
 
 from opdex.database import Database, database_url, load_statements
@@ -17,9 +16,8 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
-        parameters.clear_caches()
+        monkeypatch.setattr("aws_lambda_powertools.utilities.parameters.base.DEFAULT_PROVIDERS", {})
         yield
-    parameters.base.DEFAULT_PROVIDERS.clear()
 
 
 def _url_of_secret(value: str) -> str:

@@ -37,14 +37,17 @@ def load_statements(package: str, file: str) -> Statements:
 
 
 def database_url(settings: DatabaseSettings) -> str:
-    """Return the connection URL, fetching the secret where one is named. Raises ConfigurationError."""
+    """Return the connection URL, from the secret where one is named. Raises ConfigurationError, DatabaseUnavailable."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     if settings.database_secret_arn is None:
         raise ConfigurationError("Set DATABASE_SECRET_ARN (or DATABASE_URL) to say where Postgres is.")
     from aws_lambda_powertools.utilities import parameters  # only where a secret is read: it loads boto3
 
-    secret = str(parameters.get_secret(settings.database_secret_arn, max_age=60))
+    try:
+        secret = str(parameters.get_secret(settings.database_secret_arn, max_age=60))
+    except parameters.exceptions.GetParameterError as error:
+        raise DatabaseUnavailable("The database's secret cannot be read; try again shortly.") from error
     if secret.startswith(("postgresql://", "postgres://")):
         return secret
     try:

@@ -4,7 +4,10 @@ from opdex.search.fusion import K, fuse
 
 
 def test_score_is_one_when_every_channel_has_the_key_first() -> None:
-    assert fuse({"a": ["x", "y"], "b": ["x", "z"]})[0] == ("x", pytest.approx(1.0), ["a", "b"])
+    key, score, channels = fuse({"a": ["x", "y"], "b": ["x", "z"]})[0]
+
+    assert (key, channels) == ("x", ["a", "b"])
+    assert score == pytest.approx(1.0)
 
 
 def test_key_of_both_channels_wins_when_each_has_another_first() -> None:

@@ -23,7 +23,6 @@ from opdex.http.keys import key_routes
 from opdex.http.routing import ROLE_EXTENSION
 from opdex.http.search import search_routes
 from opdex.http.service import service_routes
-from opdex.http.service_description import describe_service
 from opdex.http.specs import spec_routes
 from opdex.observability import logger
 
@@ -61,7 +60,7 @@ class Api:
             key_routes(context),
         ):
             resolver.include_router(routes, prefix=BASE_PATH)
-        resolver.include_router(service_routes(context, lambda: describe_service(resolver)))
+        resolver.include_router(service_routes(context, self._describe))
 
     def __call__(self, event: dict[str, Any], lambda_context: LambdaContext) -> dict[str, Any]:
         """Return the answer to an API Gateway REST proxy event."""
@@ -99,6 +98,11 @@ class Api:
                 key = authenticate(c, sent)
             authorize(key, required)
         return next_middleware(app)
+
+    def _describe(self) -> str:
+        from opdex.http.service_description import describe_service  # its models cost a cold start 70 ms
+
+        return describe_service(self._resolver)
 
     def _answer_error(self, error: Exception) -> Response[ErrorAnswer]:
         known = _as_opdex_error(error, self._resolver.current_event.http_method)

@@ -1,0 +1,1 @@
+"""Catalogs, their specs, and the revisions of each."""

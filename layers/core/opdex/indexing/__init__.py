@@ -1,0 +1,1 @@
+"""What an embed worker does: one slice of one job after another."""

@@ -1,0 +1,68 @@
+"""The worker count, followed from the command's option to jobs that run at once."""
+
+from pathlib import Path
+
+import boto3
+import psycopg
+import pytest
+
+from tests.e2e.system import System, document, started_system
+from tests.ollama_server import OllamaServer
+
+_SPECS = 3
+
+
+def _reserved_concurrency(system: System) -> dict[str, int]:
+    client = boto3.client(
+        "lambda",
+        endpoint_url=system.endpoint["aws_endpoint_url"],
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
+    reserved = {name: client.get_function_concurrency(FunctionName=name) for name in names}
+    return {
+        name: answer["ReservedConcurrentExecutions"]
+        for name, answer in reserved.items()
+        if "ReservedConcurrentExecutions" in answer
+    }
+
+
+def _index_side_by_side(system: System) -> tuple[int, set[str]]:
+    """Index three specs; return the most that were seen running at once, and all lease tokens seen."""
+    system.create_catalog("side")
+    for number in range(_SPECS):
+        system.upload("side", f"spec{number}", document(f"kind{number}", 30))
+    most, tokens = 0, set[str]()
+    with psycopg.connect(system.endpoint["database_url"], autocommit=True) as connection:
+        while True:
+            held = connection.execute("SELECT lease_token::text FROM jobs WHERE status = 'running'").fetchall()
+            most, tokens = max(most, len(held)), tokens | {token for (token,) in held}
+            (open_jobs,) = connection.execute(
+                "SELECT count(*) FROM jobs WHERE status IN ('pending', 'running')"
+            ).fetchall()[0]
+            if open_jobs == 0:
+                break
+        states = connection.execute("SELECT status, attempts FROM jobs").fetchall()
+    assert states == [("succeeded", 1)] * _SPECS
+    return most, tokens
+
+
+@pytest.mark.parametrize(("options", "workers"), [(("--workers=3",), 3), ((), 1)])
+def test_that_many_jobs_run_at_once_when_the_option_says_so(
+    tmp_path: Path, options: tuple[str, ...], workers: int
+) -> None:
+    with OllamaServer(seconds_per_text=0.1) as server:
+        provider = ("--embedding-provider=ollama", f"--embedding-url={server.url}")
+        with started_system(tmp_path, *options, *provider) as system:
+            reserved = _reserved_concurrency(system)
+            most, tokens = _index_side_by_side(system)
+            shown = system.call("GET", "/embedding/status")
+        at_once = max(call.at_once for call in server.calls)
+
+    assert [count for name, count in reserved.items() if "Embed" in name] == [workers]
+    assert len(reserved) == 1
+    assert shown["workers"] == workers
+    assert most == at_once == workers
+    assert len(tokens) == _SPECS
