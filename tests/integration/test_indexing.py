@@ -39,7 +39,7 @@ def test_status_ticks_up_when_three_chunks_take_100_ms_each(engine: Engine) -> N
     engine.job_id("users", things(12))
     engine.embedder.seconds_a_call = 0.1
     worker = engine.worker()
-    worker._worker._sizer.measured(1, 0.02)  # a warm process knows the provider's speed
+    worker._worker._sizer.measured(4, 0.1)  # a warm process knows the provider's speed
     slice_ = threading.Thread(target=worker.handle)
     slice_.start()
     seen: list[int] = []

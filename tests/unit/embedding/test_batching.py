@@ -7,8 +7,8 @@ TEXTS = ["a text"] * 200
 LIMITS = BatchLimits(max_texts=32, max_characters=10_000)
 
 
-def sizer(limits: BatchLimits = LIMITS, target_seconds: float = 5.0) -> ChunkSizer:
-    return ChunkSizer(limits, target_seconds)
+def sizer() -> ChunkSizer:
+    return ChunkSizer(LIMITS)
 
 
 def test_next_chunk_is_one_text_when_the_speed_is_unknown() -> None:
@@ -33,6 +33,12 @@ def test_next_chunk_stays_one_text_when_a_text_takes_most_of_the_target() -> Non
     chunks = sizer()
     chunks.measured(1, 3.7)
     assert chunks.next_chunk(TEXTS, time_left=600) == 1
+
+
+def test_next_chunk_is_small_when_the_call_should_be_short() -> None:
+    chunks = sizer()
+    chunks.measured(16, 1.6)
+    assert chunks.next_chunk(TEXTS, time_left=600, target_seconds=0.5) == 5
 
 
 def test_next_chunk_is_one_text_when_a_text_takes_longer_than_the_target() -> None:

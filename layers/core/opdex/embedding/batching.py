@@ -11,18 +11,20 @@ WHOLE_SLICE = 0.9  # this share of the most time ever offered passes for a whole
 
 
 class ChunkSizer:
-    """Sizes chunks so that a call takes about ``target_seconds`` and ends before the deadline. One lives as long as
-    the warm process, for one provider. ``limits`` may be set anew where a provider turns out to take less."""
+    """Sizes chunks so that a call takes about as long as wanted and ends before the deadline. One lives as long as the
+    warm process, for one provider. ``limits`` may be set anew where a provider turns out to take less."""
 
-    def __init__(self, limits: BatchLimits, target_seconds: float) -> None:
+    def __init__(self, limits: BatchLimits) -> None:
         self.limits = limits
-        self._target = target_seconds
         self._seconds_per_text: float | None = None
         self._ceiling = 1
         self._most_time_left = 0.0
 
-    def next_chunk(self, texts: Sequence[str], time_left: float) -> int:
-        """Return how many leading texts to send now; 0 where no call is expected to end in ``time_left``."""
+    def next_chunk(self, texts: Sequence[str], time_left: float, target_seconds: float = 5.0) -> int:
+        """Return how many leading texts to send now; 0 where no call is expected to end within ``time_left``.
+
+        Both in seconds; the call should take about ``target_seconds``.
+        """
         self._most_time_left = max(self._most_time_left, time_left)
         if not texts or time_left <= 0:
             return 0
@@ -33,7 +35,7 @@ class ChunkSizer:
                 # There will never be more time than a whole slice: refusing here would refuse for ever, and one freak
                 # measurement (a model being loaded) would never be corrected.
                 return 1 if time_left >= WHOLE_SLICE * self._most_time_left else 0
-            within_target = max(1, int(self._target / self._seconds_per_text))
+            within_target = max(1, int(target_seconds / self._seconds_per_text))
             count = min(count, within_deadline, within_target)
         sizes = accumulate(len(text) for text in texts[:count])
         return max(1, sum(size <= self.limits.max_characters for size in sizes))

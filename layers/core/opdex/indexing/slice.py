@@ -30,6 +30,8 @@ from opdex.settings import EmbedSettings
 
 type Outcome = Literal["published", "yielded", "held_up", "retried", "failed", "lease_lost"]
 
+_FIRST_CHUNK_SECONDS = 0.5
+
 # A text that outlasts a whole slice is given a second one, on another worker perhaps, and not five.
 _ATTEMPTS_OF_A_SLOW_TEXT = 2
 
@@ -114,7 +116,7 @@ class Slice:
             heartbeat.require_held()
             texts = [missing.text for missing in plan.missing[done : done + largest]]
             self._sizer.limits = self._embedder.batch_limits
-            size = self._sizer.next_chunk(texts, self._deadline.seconds_left())
+            size = self._sizer.next_chunk(texts, self._deadline.seconds_left(), self._target_seconds())
             if size == 0:
                 raise _OutOfTime
             chunk = plan.missing[done : done + size]
@@ -132,6 +134,11 @@ class Slice:
             if recorded.outdates(plan):
                 return False
         return True
+
+    def _target_seconds(self) -> float:
+        # A slice shows that it is at work before it settles into full chunks.
+        whole = self._settings.embedding_chunk_seconds
+        return whole if self._texts_embedded else min(whole, _FIRST_CHUNK_SECONDS)
 
     def _embed(self, chunk: tuple[leases.MissingText, ...]) -> list[Vector]:
         left, began = self._deadline.seconds_left(), time.monotonic()

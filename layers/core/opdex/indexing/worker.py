@@ -26,7 +26,7 @@ class Worker:
         self._database = database
         self._embedder = embedder
         self._wake_ups = wake_ups
-        self._sizer = ChunkSizer(embedder.batch_limits, settings.embedding_chunk_seconds)
+        self._sizer = ChunkSizer(embedder.batch_limits)
 
     def handle(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
         """Work off ready jobs until none is left or the time is up; returns how each slice ended.

@@ -13,7 +13,7 @@ RETURNING id
 -- name: renew_open
 -- A running job keeps its revision and counts: its worker turns to the new ones at its next fenced write.
 UPDATE jobs j SET
-    attempts = 0, idle_slices = 0, held_up_since = NULL, last_error = '', error_code = NULL,
+    attempts = CASE WHEN j.status = 'running' THEN 1 ELSE 0 END, idle_slices = 0, held_up_since = NULL, last_error = '', error_code = NULL,
     ready_at = least(j.ready_at, now()),
     fresh_after = CASE WHEN %(fresh)s THEN clock_timestamp() ELSE j.fresh_after END,
     planned_revision = CASE WHEN %(fresh)s THEN NULL ELSE j.planned_revision END,
