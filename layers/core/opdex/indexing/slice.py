@@ -30,7 +30,7 @@ from opdex.settings import EmbedSettings
 
 type Outcome = Literal["published", "yielded", "held_up", "retried", "failed", "lease_lost"]
 
-_FIRST_CHUNK_SECONDS = 0.5
+_FIRST_CHUNK_SECONDS = 0.25
 
 # A text that outlasts a whole slice is given a second one, on another worker perhaps, and not five.
 _ATTEMPTS_OF_A_SLOW_TEXT = 2
