@@ -97,7 +97,7 @@ class Emulator:
         # Little of our own environment goes in: functions inherit it, and must not find what AWS would not give them.
         (scratch / "tmp").mkdir()
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
+            **{name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},
             "HOME": str(scratch),
             "LANG": "C.UTF-8",
             "TZ": "UTC",
