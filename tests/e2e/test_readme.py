@@ -1,0 +1,60 @@
+"""README's commands, run as they stand there."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from tests.e2e.system import PROJECT, free_port
+
+_README = (PROJECT / "README.md").read_text()
+_BLOCKS = re.findall(r"^```bash\n(.*?)^```", _README, re.MULTILINE | re.DOTALL)
+
+
+def test_first_two_commands_are_run_and_test_when_a_newcomer_reads() -> None:
+    assert _BLOCKS[0].split("\n")[:2] == ["make run", "make test"]
+
+
+def test_every_target_and_file_exists_when_it_is_named() -> None:
+    targets = set(re.findall(r"`?make ([a-z]+)", _README))
+    planned = subprocess.run(["make", "--dry-run", *targets], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert planned.returncode == 0, planned.stderr
+
+    links = re.findall(r"\]\(([^)#:]+)\)", _README) + re.findall(r"(?:events|docs)/[\w/]+\.\w+", _README)
+    assert [link for link in links if not (PROJECT / link).is_file()] == []
+
+
+def test_first_success_is_had_when_the_commands_are_run(tmp_path: Path) -> None:
+    start, ask, index = (_only(_BLOCKS, word) for word in ("make run SPEC=", "search?q=", "/upload"))
+    environment = {**os.environ, "PORT": str(free_port()), "DATA_DIR": str(tmp_path)}
+    log = tmp_path / "run.log"
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            ["bash", "-c", f"exec {start}"], cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 240
+        while b"are searchable" not in log.read_bytes():
+            assert running.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        script = f"set -eu\n{ask}\necho\n{index}".replace(".local/", f"{tmp_path}/")
+        said = subprocess.run(["bash", "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
+    finally:
+        os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does: to make and to what it started
+        running.wait(timeout=60)
+
+    assert said.returncode == 0, said.stderr
+    found, *rest = said.stdout.split("\n", 1)
+    assert "POST /loans/{loanId}/return" in {f"{o['method']} {o['path']}" for o in json.loads(found)["operations"]}
+    assert '"operation_count":4' in rest[0].replace(" ", "")
+    assert not (tmp_path / "endpoint.json").exists()
+
+
+def _only(blocks: list[str], word: str) -> str:
+    (block,) = [block for block in blocks if word in block]
+    return block.strip()
