@@ -79,6 +79,16 @@ def test_answer_is_lexical_with_a_note_when_the_spec_is_not_indexed_yet(engine: 
     assert (answer.ranking, answer.note) == ("lexical", "1 spec is not indexed yet: ranked there by words alone.")
 
 
+def test_answer_is_lexical_with_a_note_when_the_model_answers_another_dimension(pets: Engine) -> None:
+    pets.embedder.embed_query = lambda text: [1.0, 0.0]  # type: ignore[method-assign]
+
+    answer = _search(pets, "list pets")
+
+    assert _paths(answer)[0] == "/things/0"
+    assert answer.ranking == "lexical"
+    assert "dimension" in str(answer.note)
+
+
 def test_only_what_fits_is_found_when_filters_are_given(pets: Engine) -> None:
     pets.upload("pets", _PETS, catalog_id="other")
 

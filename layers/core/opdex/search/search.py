@@ -54,8 +54,10 @@ def _answer(
         "depth": max(_DEPTH, request.limit),
     }
     ranked: dict[Channel, _Ranked] = {}
-    if query is not None:
-        model = find_model(connection, query[1])
+    model = find_model(connection, query[1]) if query else None
+    if query and model and model.dimension not in (None, len(query[0])):
+        note = "Ranked by words alone: the model answers vectors of another dimension than those stored."
+    elif query:
         values |= {"vector": PgVector(query[0]).to_text(), "model_id": model.id if model else None}
         ranked["semantic"] = _rank(connection, "semantic", values)
         note = _coverage_note(connection, values)
