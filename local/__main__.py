@@ -68,7 +68,7 @@ def run(
             finally:
                 for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                     signal.signal(ending, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
-    except LocalRunError as error:
+    except (LocalRunError, OSError) as error:  # an OSError: the disk is full, a file belongs to another user
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.emulator import Emulator
 from local.errors import LocalRunError
 from local.template import parameter_values, read_template, resolved
@@ -32,6 +34,13 @@ def deploy(emulator: Emulator, template_path: Path, database_url: str, given: Ma
 
     Raises LocalRunError.
     """
+    try:
+        return _deploy(emulator, template_path, database_url, given)
+    except (BotoCoreError, ClientError) as error:
+        raise LocalRunError(f"The deploy failed: {error} See {emulator.log}.") from None
+
+
+def _deploy(emulator: Emulator, template_path: Path, database_url: str, given: Mapping[str, str]) -> Deployment:
     template = read_template(template_path)
     secret = emulator.client("secretsmanager").create_secret(Name=f"{STACK}/database", SecretString=database_url)
     values = parameter_values(template, {**given, "DATABASE_SECRET_ARN": secret["ARN"]})
@@ -48,6 +57,11 @@ def invoke(emulator: Emulator, function: str, event: Mapping[str, Any]) -> Any:
     if "FunctionError" in answer:
         raise LocalRunError(f"{function} failed: {payload.get('errorMessage', payload)}")
     return payload
+
+
+def start(emulator: Emulator, function: str) -> None:
+    """Have a function invoked without an event, and do not wait for it."""
+    emulator.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=b"{}")
 
 
 def _upload_artifacts(emulator: Emulator, template: dict[str, Any], folder: Path) -> None:

@@ -70,6 +70,7 @@ class Emulator:
 
     def _start(self, scratch: Path) -> None:
         self.require_free_port()
+        self.log.unlink(missing_ok=True)
         self._process = Process(
             [*privileges(os.geteuid()), sys.executable, "-m", "ministack"],
             log=self.log,

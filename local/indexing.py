@@ -59,8 +59,11 @@ class Indexing:
     def run(self, console: Console) -> None:
         """Send the document, and return when its job has ended. Raises LocalRunError where it is refused or fails."""
         started = time.monotonic()
-        self._create_catalog()
-        self._upload()
+        try:
+            self._create_catalog()
+            self._upload()
+        except httpx.TransportError as error:
+            raise LocalRunError(f"The API does not answer: {error}") from None
         status = self._follow(console)
         seconds = time.monotonic() - started
         if status.get("job_status") in ("failed", "cancelled"):
@@ -97,7 +100,9 @@ class Indexing:
             task = bar.add_task(self._document.spec_name, total=None, rate="")
             while True:
                 self._watch()
-                status = self._status()
+                if (status := self._status()) is None:  # a database that comes back is waited for
+                    time.sleep(_POLL_SECONDS)
+                    continue
                 done, total = status.get("embedded_so_far", 0), status["operation_count"]
                 running = status.get("job_status") in ("pending", "running")
                 rate = f"{status['rate_per_second']:.1f}/s" if "rate_per_second" in status else ""
@@ -109,10 +114,15 @@ class Indexing:
                     return status
                 time.sleep(_POLL_SECONDS)
 
-    def _status(self) -> dict[str, Any]:
+    def _status(self) -> dict[str, Any] | None:
         path = f"api-catalogs/{CATALOG}/embedding-status"
-        answer = _require_success(self._client.get(path, params={"spec": self._document.spec_name}))
-        status: dict[str, Any] = answer.json()["specs"][0]
+        try:
+            answer = self._client.get(path, params={"spec": self._document.spec_name})
+        except httpx.TransportError:
+            return None
+        if answer.is_server_error:
+            return None
+        status: dict[str, Any] = _require_success(answer).json()["specs"][0]
         return status
 
 

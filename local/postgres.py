@@ -22,6 +22,8 @@ from local.processes import Process, is_closed_to_others, privileges, unprivileg
 ROLE = "opdex"
 DATABASE = "opdex"
 _START_SECONDS = 20.0
+# Complaints that pass within seconds: a killed server's children and lock file go, and another port may be free.
+_PASSING = ("lock file", "shared memory", "TCP/IP sockets")
 # A crash of the machine may destroy the data; one of the server loses nothing.
 _FAST = ("fsync=off", "full_page_writes=off")
 
@@ -62,10 +64,9 @@ class EmbeddedPostgres:
         if not self._data.exists():
             self._initialise()
         deadline = time.monotonic() + _START_SECONDS
-        # What a killed server leaves (its children, its lock file) goes away within seconds; a port may be taken.
         while not self._came_up(port := self._port or _free_port(), deadline):
-            if time.monotonic() > deadline:
-                raise LocalRunError(f"Postgres does not start: {self._last_complaint()} See {self._folder / 'log'}.")
+            if time.monotonic() > deadline or not any(passing in self._last_complaint() for passing in _PASSING):
+                raise LocalRunError(f"Postgres does not start: {self._last_complaint()}. See {self._folder / 'log'}.")
             time.sleep(0.2)
         self._port = port
         self._create_database()
@@ -147,9 +148,9 @@ class EmbeddedPostgres:
         return (self._folder / "password").read_text()
 
     def _last_complaint(self) -> str:
-        said = self._process.said() if self._process is not None else ""
-        fatal = [line for line in said.splitlines() if "FATAL" in line]
-        return (fatal or said.splitlines() or ["it said nothing."])[-1]
+        lines = (self._process.said() if self._process is not None else "").splitlines()
+        fatal = [line.split("FATAL:", 1)[1].strip() for line in lines if "FATAL:" in line]
+        return (fatal or lines or ["it said nothing"])[-1]
 
 
 def _binaries() -> Path:

@@ -12,7 +12,7 @@ from secrets import token_urlsafe
 import httpx
 
 from local.build import BUILT_TEMPLATE, building
-from local.deployment import Deployment, deploy, invoke
+from local.deployment import Deployment, deploy, invoke, start
 from local.emulator import Emulator
 from local.endpoint import Endpoint, published
 from local.errors import LocalRunError
@@ -67,7 +67,7 @@ def running(options: Options, say: Callable[[str], None]) -> Iterator[System]:
         api_key = _keep_api_key(emulator, deployment, folder / "api-key")
         say("Waiting for the first answer")
         _wait_for_answer(deployment.url)
-        invoke(emulator, deployment.outputs["SweepFunctionName"], {})  # work that an earlier run left goes on at once
+        start(emulator, deployment.outputs["SweepFunctionName"])  # work that an earlier run left goes on at once
         endpoint = Endpoint(
             url=deployment.url,
             api_key=api_key,

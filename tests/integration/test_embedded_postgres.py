@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from local.errors import LocalRunError
 from local.postgres import EmbeddedPostgres
 
 PROJECT = Path(__file__).parents[2]
@@ -106,3 +107,11 @@ def test_two_servers_run_when_their_folders_differ(server: EmbeddedPostgres, tmp
         assert server.url() != other.url()
         psycopg.connect(server.url()).close()
         psycopg.connect(other.url()).close()
+
+
+def test_server_says_why_at_once_when_its_data_is_of_another_version(server: EmbeddedPostgres, tmp_path: Path) -> None:
+    with server:
+        pass
+    (tmp_path / "postgres" / "data" / "PG_VERSION").write_text("17\n")
+    with pytest.raises(LocalRunError, match="database files are incompatible with server"):
+        server.start()
