@@ -48,6 +48,7 @@ class ScriptedEmbedder:
     script: Callable[[Sequence[str]], None] = lambda texts: None
     provider: str = "scripted"
     model: str = "hash-8"
+    calls_in_flight: int = 1
     calls: list[list[str]] = field(default_factory=list)
 
     @property

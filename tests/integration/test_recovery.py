@@ -299,3 +299,16 @@ def test_lease_ends_with_the_invocation_when_that_comes_first(engine: Engine) ->
     engine.worker().handle(seconds=3)
 
     assert seen[0] <= 3
+
+
+def test_attempt_is_spent_and_logged_when_a_slice_breaks(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    job_id = engine.job_id("users", things(8))
+
+    def break_down(texts: Sequence[str]) -> None:
+        raise ZeroDivisionError
+
+    engine.embedder.script = break_down
+
+    assert engine.worker().outcomes() == ["retried"]
+    assert engine.job(job_id).error_code == "slice_broke"
+    assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)

@@ -223,6 +223,12 @@ class LeaseLost(OpdexError):
     code = "lease_lost"
 
 
+class SliceBroke(OpdexError):
+    """A worker met an error that it does not know; its log has the details."""
+
+    code = "slice_broke"
+
+
 class DatabaseFailed(OpdexError):
     """The database refused a statement; see the log for the cause."""
 

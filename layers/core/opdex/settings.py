@@ -46,6 +46,7 @@ class EmbeddingSettings(Settings):
     embedding_timeout_seconds: float = Field(default=120.0, gt=0)
     embedding_query_timeout_seconds: float = Field(default=2.0, gt=0)
     embedding_chunk_seconds: float = Field(default=5.0, gt=0)
+    embedding_calls_in_flight: int | None = Field(default=None, ge=1, le=64)  # at most; None: the provider's own
 
 
 class ApiSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opdex.embedding import BatchLimits, ChunkSizer
+from opdex.embedding import BatchLimits
+from opdex.embedding.batching import ChunkSizer
 
 TEXTS = ["a text"] * 200
 LIMITS = BatchLimits(max_texts=32, max_characters=10_000)

@@ -1,11 +1,11 @@
 """From operation texts to vectors: the Embedder contract, its providers, and the size of chunks."""
 
-from opdex.embedding.batching import ChunkSizer
 from opdex.embedding.contract import BatchLimits, Embedder, ModelIdentity, Vector, checked
+from opdex.embedding.pace import Pace
 from opdex.errors import ConfigurationError
 from opdex.settings import EmbeddingSettings
 
-__all__ = ["BatchLimits", "ChunkSizer", "Embedder", "ModelIdentity", "Vector", "checked", "make_embedder"]
+__all__ = ["BatchLimits", "Embedder", "ModelIdentity", "Pace", "Vector", "checked", "make_embedder"]
 
 
 def make_embedder(settings: EmbeddingSettings) -> Embedder:

@@ -39,6 +39,10 @@ class Embedder(Protocol):
         """Provider and model as one value."""
 
     @property
+    def calls_in_flight(self) -> int:
+        """How many calls at most are worth having under way at once."""
+
+    @property
     def batch_limits(self) -> BatchLimits:
         """What the next call may carry. Ask before each: a provider may turn out to take less than it seemed to."""
 

@@ -31,6 +31,7 @@ class MiniLmEmbedder:
     provider = "minilm"
     model = MODEL
     batch_limits = LIMITS
+    calls_in_flight = 1  # one call has all processors at work
 
     def __init__(self) -> None:
         self._loading = threading.Lock()

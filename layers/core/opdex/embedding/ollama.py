@@ -22,6 +22,7 @@ class OllamaEmbedder:
     """Embeds over HTTP. Which of the two routes the server has is found out once."""
 
     provider = "ollama"
+    calls_in_flight = 5
 
     def __init__(
         self,

@@ -45,6 +45,7 @@ STATUS_OF: Final[dict[type[OpdexError], int]] = {
     errors.LeaseLost: 500,
     errors.DatabaseUnavailable: 503,
     errors.DatabaseFailed: 500,
+    errors.SliceBroke: 500,
     errors.QueueUnavailable: 503,
     errors.MalformedWakeUp: 500,
     errors.MigrationFailed: 500,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from opdex.database import Connection, Database
-from opdex.embedding import ChunkSizer, Embedder, Vector
+from opdex.embedding import Embedder, Pace
 from opdex.embedding.registry import RegisteredModel
 from opdex.errors import (
     DatabaseFailed,
@@ -19,9 +19,11 @@ from opdex.errors import (
     ProviderThrottled,
     ProviderTimeout,
     ProviderUnavailable,
+    SliceBroke,
     TextRejected,
     TextTooSlow,
 )
+from opdex.indexing.calls import CallLimits, Calls, Embedded
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.heartbeat import Heartbeat, LeaseClock
 from opdex.jobs import leases
@@ -29,8 +31,6 @@ from opdex.observability import logger
 from opdex.settings import EmbedSettings
 
 type Outcome = Literal["published", "yielded", "held_up", "retried", "failed", "lease_lost"]
-
-_FIRST_CHUNK_SECONDS = 0.25
 
 # A text that outlasts a whole slice is given a second one, on another worker perhaps, and not five.
 _ATTEMPTS_OF_A_SLOW_TEXT = 2
@@ -56,7 +56,7 @@ class Slice:
         self,
         database: Database,
         embedder: Embedder,
-        sizer: ChunkSizer,
+        pace: Pace,
         settings: EmbedSettings,
         model: RegisteredModel,
         held: leases.Claim,
@@ -66,7 +66,7 @@ class Slice:
     ) -> None:
         self._database = database
         self._embedder = embedder
-        self._sizer = sizer
+        self._pace = pace
         self._settings = settings
         self._model = model
         self._held = held
@@ -95,6 +95,11 @@ class Slice:
                     return self._fail(error, parked=isinstance(error, ProviderRefused))
                 except ProviderError as error:
                     return self._spend_attempt(error, self._settings.max_attempts)
+                except OpdexError:
+                    raise
+                except Exception:  # noqa: BLE001 - written down, and an attempt of the job
+                    logger.exception("slice broke", job_id=self._held.job_id)
+                    return self._spend_attempt(SliceBroke(), self._settings.max_attempts)
         except LeaseLost:
             logger.warning("lease lost", job_id=self._held.job_id)
             return SliceResult("lease_lost")
@@ -110,60 +115,27 @@ class Slice:
 
     def _embed_missing(self, heartbeat: Heartbeat) -> bool:
         """Embed what the plan misses; False where an upload or a re-embed has overtaken the plan."""
-        plan, done, embedded_so_far = self._plan, 0, self._plan.embedded
-        largest = len(plan.missing)
-        while done < len(plan.missing):
+        plan, embedded_so_far, overtaken = self._plan, self._plan.embedded, False
+        limits = CallLimits(self._settings.embedding_chunk_seconds, self._settings.embedding_timeout_seconds)
+        with Calls(self._embedder, self._pace, limits, self._deadline, plan.missing) as calls:
             heartbeat.require_held()
-            texts = [missing.text for missing in plan.missing[done : done + largest]]
-            self._sizer.limits = self._embedder.batch_limits
-            size = self._sizer.next_chunk(texts, self._deadline.seconds_left(), self._target_seconds())
-            if size == 0:
-                raise _OutOfTime
-            chunk = plan.missing[done : done + size]
-            try:
-                vectors = self._embed(chunk)
-            except TextRejected as error:
-                if size == 1:
-                    raise TextRejected(f"{chunk[0].named}: {error.message}") from error
-                largest = size // 2  # closes in on the text that is refused
-                continue
-            heartbeat.require_held()
-            embedded_so_far += sum(missing.operations for missing in chunk)
-            recorded = self._record(chunk, vectors, embedded_so_far)
-            done, self._texts_embedded = done + size, self._texts_embedded + size
-            if recorded.outdates(plan):
-                return False
-        return True
+            calls.start()
+            while calls.are_under_way:
+                embedded = calls.collect()
+                heartbeat.require_held()
+                calls.start()  # these are under way while the vectors are written
+                if embedded:
+                    embedded_so_far += sum(missing.operations for missing, _ in embedded)
+                    if self._record(embedded, embedded_so_far).outdates(plan):
+                        overtaken = True
+                        calls.stop()
+        if calls.failure is not None:
+            raise calls.failure
+        if calls.are_left and not overtaken:
+            raise _OutOfTime
+        return not overtaken
 
-    def _target_seconds(self) -> float:
-        # A slice shows that it is at work before it settles into full chunks.
-        whole = self._settings.embedding_chunk_seconds
-        return whole if self._texts_embedded else min(whole, _FIRST_CHUNK_SECONDS)
-
-    def _embed(self, chunk: tuple[leases.MissingText, ...]) -> list[Vector]:
-        left, began = self._deadline.seconds_left(), time.monotonic()
-        had_its_whole_time = self._deadline.is_nearly_whole()
-        try:
-            vectors = self._embedder.embed(
-                [missing.text for missing in chunk], timeout=min(left, self._settings.embedding_timeout_seconds)
-            )
-        except ProviderTimeout as error:
-            self._sizer.failed(len(chunk))
-            if left >= self._settings.embedding_timeout_seconds:
-                raise
-            # The deadline cut the call short, so this says nothing about the provider.
-            if len(chunk) == 1 and had_its_whole_time:
-                raise TextTooSlow(f"{chunk[0].named}: {TextTooSlow.__doc__}", seconds=round(left, 1)) from error
-            raise _OutOfTime from error
-        except ProviderError:
-            self._sizer.failed(len(chunk))
-            raise
-        self._sizer.measured(len(chunk), time.monotonic() - began)
-        return vectors
-
-    def _record(
-        self, chunk: tuple[leases.MissingText, ...], vectors: list[Vector], embedded_so_far: int
-    ) -> leases.Recorded:
+    def _record(self, embedded: Embedded, embedded_so_far: int) -> leases.Recorded:
         asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
 
         def write(connection: Connection) -> leases.Recorded:
@@ -173,7 +145,7 @@ class Slice:
                 connection,
                 self._held,
                 self._model,
-                list(zip(chunk, vectors, strict=True)),
+                embedded,
                 embedded_so_far=embedded_so_far,
                 fresh_after=self._plan.fresh_after,
                 lease_seconds=lease_seconds,
@@ -181,6 +153,7 @@ class Slice:
 
         recorded = self._persist(write)
         self._clock.renewed(asked_at, lease_seconds)
+        self._texts_embedded += len(embedded)
         return recorded
 
     def _hand_back(self) -> SliceResult:

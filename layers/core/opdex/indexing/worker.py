@@ -3,7 +3,7 @@
 import time
 
 from opdex.database import Database
-from opdex.embedding import ChunkSizer, Embedder
+from opdex.embedding import Embedder, Pace
 from opdex.embedding.registry import RegisteredModel, register_model
 from opdex.errors import OpdexError, QueueUnavailable
 from opdex.indexing.deadline import Deadline
@@ -26,7 +26,7 @@ class Worker:
         self._database = database
         self._embedder = embedder
         self._wake_ups = wake_ups
-        self._sizer = ChunkSizer(embedder.batch_limits)
+        self._pace = Pace(embedder.batch_limits, settings.embedding_calls_in_flight or embedder.calls_in_flight)
 
     def handle(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
         """Work off ready jobs until none is left or the time is up; returns how each slice ended.
@@ -66,7 +66,17 @@ class Worker:
         self, held: leases.Claim, plan: leases.Plan, model: RegisteredModel, clock: LeaseClock, deadline: Deadline
     ) -> SliceResult:
         began = time.monotonic()
-        work = Slice(self._database, self._embedder, self._sizer, self._settings, model, held, plan, clock, deadline)
+        work = Slice(
+            self._database,
+            self._embedder,
+            self._pace,
+            self._settings,
+            model,
+            held,
+            plan,
+            clock,
+            deadline,
+        )
         result = work.run()
         logger.info(
             "slice ended", job_id=held.job_id, outcome=result.outcome, slice=held.slices, attempt=held.attempts,
