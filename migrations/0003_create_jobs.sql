@@ -10,7 +10,7 @@ CREATE TABLE jobs (
                      CHECK (status IN ('pending', 'running', 'succeeded', 'failed', 'cancelled')),
     attempts         integer NOT NULL DEFAULT 0,
     ready_at         timestamptz NOT NULL DEFAULT now(),
-    lease_token      uuid,
+    lease_token      uuid,                         -- of the newest claim; it fences only while the job runs
     lease_expires_at timestamptz,
     revision         integer NOT NULL,
     operation_count  integer NOT NULL,
@@ -32,8 +32,8 @@ CREATE TABLE jobs (
     last_progress_at timestamptz,
     updated_at       timestamptz NOT NULL DEFAULT now(),
     completed_at     timestamptz,
-    CHECK ((status = 'running') = (lease_token IS NOT NULL)),
-    CHECK ((lease_token IS NULL) = (lease_expires_at IS NULL)),
+    CHECK ((status = 'running') = (lease_expires_at IS NOT NULL)),
+    CHECK (status <> 'running' OR lease_token IS NOT NULL),
     CHECK ((status IN ('succeeded', 'failed', 'cancelled')) = (completed_at IS NOT NULL))
 );
 CREATE UNIQUE INDEX jobs_one_open_per_spec ON jobs (spec_id) WHERE status IN ('pending', 'running');

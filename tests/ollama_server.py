@@ -84,6 +84,7 @@ class OllamaServer:
         models: Iterable[str] = (MODEL,),
         rejected_marker: str | None = None,
         context_length: int | None = None,
+        calls_at_once: int = 1_000,
     ) -> None:
         self.base_seconds = base_seconds
         self.seconds_per_text = seconds_per_text
@@ -92,6 +93,7 @@ class OllamaServer:
         self.models = tuple(models)
         self.rejected_marker = rejected_marker  # a text that holds it is answered with 400
         self.context_length = context_length  # in characters here; longer texts are answered with 400
+        self.processor = threading.Semaphore(calls_at_once)  # 1: works calls off one by one, as a model on a CPU
         self.outage: Failure | None = None  # every call goes wrong this way, until it is None again
         self.closing = threading.Event()
         self._lock = threading.Lock()
@@ -260,7 +262,8 @@ class _Handler(BaseHTTPRequestHandler):
             return _Reply(400, {"error": "the input cannot be embedded"})
         if owner.context_length and any(len(text) > owner.context_length for text in texts):
             return _Reply(400, {"error": "the input length exceeds the context length"})
-        owner.closing.wait(owner.base_seconds + owner.seconds_per_text * len(texts))
+        with owner.processor:
+            owner.closing.wait(owner.base_seconds + owner.seconds_per_text * len(texts))
         vectors = _spoilt([vector_of(text) for text in texts], failure.kind if failure else None)
         if self.path == "/api/embeddings":
             return _Reply(200, {"embedding": vectors[0] if vectors else []})

@@ -16,7 +16,7 @@ _LIMIT_SECONDS = 1.0
 
 def test_badge_keeps_moving_over_forty_slices_when_the_provider_is_slow(tmp_path: Path) -> None:
     moved: list[tuple[float, int]] = []
-    with OllamaServer(seconds_per_text=0.37) as server:
+    with OllamaServer(seconds_per_text=0.37, calls_at_once=1) as server:
         options = (
             "--workers=1",
             "--embedding-provider=ollama",

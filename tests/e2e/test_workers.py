@@ -54,7 +54,11 @@ def test_that_many_jobs_run_at_once_when_the_option_says_so(
     tmp_path: Path, options: tuple[str, ...], workers: int
 ) -> None:
     with OllamaServer(seconds_per_text=0.1) as server:
-        provider = ("--embedding-provider=ollama", f"--embedding-url={server.url}")
+        provider = (
+            "--embedding-provider=ollama",
+            f"--embedding-url={server.url}",
+            "--function-variable=EMBEDDING_CALLS_IN_FLIGHT=1",
+        )
         with started_system(tmp_path, *options, *provider) as system:
             reserved = _reserved_concurrency(system)
             most, tokens = _index_side_by_side(system)

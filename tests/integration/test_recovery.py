@@ -312,3 +312,48 @@ def test_attempt_is_spent_and_logged_when_a_slice_breaks(engine: Engine, caplog:
     assert engine.worker().outcomes() == ["retried"]
     assert engine.job(job_id).error_code == "slice_broke"
     assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
+
+
+def test_wake_up_of_the_newest_claim_goes_on_when_its_job_waits_for_a_cool_down(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    _always_raise(engine, ProviderThrottled(retry_after=50.0))
+    engine.worker().handle()
+    ((newest, _),) = [(wake_up, delay) for wake_up, delay in engine.wake_ups.sent if wake_up.kind == "lease"]
+    engine.wake_ups.sent.clear()
+
+    assert engine.worker().outcomes(wake_up=newest) == []
+
+    ((again, delay),) = engine.wake_ups.sent
+    assert again == newest
+    assert 49 < delay <= 51
+    assert engine.job(job_id).status == "pending"
+
+
+def test_wake_up_of_a_claim_claims_again_when_its_job_was_handed_back(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
+    assert held is not None
+    engine.transact(lambda c: leases.yield_job(c, held, idle=False))
+
+    wake_up = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
+
+    assert engine.worker().outcomes(wake_up=wake_up) == ["published"]
+
+
+def test_wake_up_of_a_claim_ends_when_its_job_has_ended(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    engine.worker().handle()
+    ((newest, _),) = [(wake_up, delay) for wake_up, delay in engine.wake_ups.sent if wake_up.kind == "lease"]
+    engine.wake_ups.sent.clear()
+
+    assert engine.worker().outcomes(wake_up=newest) == []
+    assert engine.wake_ups.sent == []
+
+
+def test_first_wake_up_waits_with_its_job_when_a_cool_down_came_before_it(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(4))
+    engine.sql("INSERT INTO cool_downs VALUES ('scripted', now() + interval '40 seconds', 1, 'busy')")
+
+    assert engine.worker().outcomes(job_id=job_id) == []
+
+    assert engine.wake_ups.of_kind("ready") == [(job_id, pytest.approx(40, abs=1))]

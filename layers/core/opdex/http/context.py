@@ -11,6 +11,8 @@ from opdex.jobs.wakeups import WakeUp, WakeUps
 from opdex.observability import logger
 from opdex.settings import ApiSettings
 
+_SECOND_WAKE_UP_SECONDS = 45
+
 
 @dataclass(frozen=True)
 class ApiContext:
@@ -27,10 +29,14 @@ class ApiContext:
         return self.make_embedder()
 
     def wake(self, job_id: int | None) -> None:
-        """Wake a worker, after the commit; one is enough, since each claim wakes the next. Never fails a request."""
+        """Wake a worker, after the commit; one is enough, since each claim wakes the next. Never fails a request.
+
+        A second wake-up follows later: the first is lost for long where its worker dies before it has claimed anything.
+        """
         if job_id is None:
             return
         try:
             self.wake_ups.send(WakeUp(job_id=job_id))
+            self.wake_ups.send(WakeUp(job_id=job_id), _SECOND_WAKE_UP_SECONDS)
         except QueueUnavailable:
             logger.warning("wake-up not sent, the sweep will", exc_info=True, extra={"job_id": job_id})

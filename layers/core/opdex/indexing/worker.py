@@ -87,17 +87,19 @@ class Worker:
         return result
 
     def _wait_with(self, wake_up: WakeUp) -> None:
-        """Send a wake-up that came too early again, for when its job's lease ends or its time comes."""
+        """Send a wake-up that came too early again, for when there is something to do for its job.
+
+        Of those for a lease only the newest claim's goes on, so that each open job has one that outlives every worker.
+        """
         with self._database.transaction() as connection:
-            waiting = leases.waiting(connection, wake_up.job_id)
+            waiting = leases.waiting(connection, wake_up.job_id, self._embedder.provider)
         if waiting is None:
             return
         if wake_up.kind == "lease":
-            # A newer claim has sent a wake-up of its own.
-            if waiting.lease_token == wake_up.lease_token and waiting.lease_seconds is not None:
-                self._send(wake_up, max(0.0, waiting.lease_seconds) + _GRACE_SECONDS)
-        elif waiting.status == "pending" and waiting.ready_seconds > 0:
-            self._send(wake_up, waiting.ready_seconds)
+            if waiting.lease_token == wake_up.lease_token:
+                self._send(wake_up, waiting.seconds + _GRACE_SECONDS)
+        elif waiting.status == "pending" and waiting.lease_token is None and waiting.seconds > 0:
+            self._send(wake_up, waiting.seconds)
 
     def _send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
         try:

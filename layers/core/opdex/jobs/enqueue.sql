@@ -29,13 +29,13 @@ RETURNING j.id
 UPDATE jobs SET next_try_at = NULL WHERE spec_id = %(spec_id)s AND next_try_at IS NOT NULL
 
 -- name: cancel
-UPDATE jobs SET status = 'cancelled', lease_token = NULL, lease_expires_at = NULL, next_try_at = NULL,
+UPDATE jobs SET status = 'cancelled', lease_expires_at = NULL, next_try_at = NULL,
     completed_at = now(), updated_at = now()
 WHERE id = %(job_id)s AND status IN ('pending', 'running')
 RETURNING id
 
 -- name: cancel_of_spec
-UPDATE jobs SET status = 'cancelled', lease_token = NULL, lease_expires_at = NULL, next_try_at = NULL,
+UPDATE jobs SET status = 'cancelled', lease_expires_at = NULL, next_try_at = NULL,
     completed_at = now(), updated_at = now()
 WHERE spec_id = %(spec_id)s AND status IN ('pending', 'running')
 RETURNING id

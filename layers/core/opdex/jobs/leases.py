@@ -237,17 +237,16 @@ def publish(connection: Connection, held: Claim, model: RegisteredModel, revisio
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How a job waits: for the end of a live lease, or for its time to come. In seconds from now."""
+    """An open job that could not be claimed, and for how many seconds there is nothing to do for it."""
 
     status: str
     lease_token: str | None
-    lease_seconds: float | None
-    ready_seconds: float
+    seconds: float
 
 
-def waiting(connection: Connection, job_id: int) -> Waiting | None:
-    """Return how a job waits; None where there is no such job."""
-    row = connection.execute(_SQL["waiting"], {"job_id": job_id}).fetchone()
+def waiting(connection: Connection, job_id: int, provider: str) -> Waiting | None:
+    """Return how a job waits; None where it has ended."""
+    row = connection.execute(_SQL["waiting"], {"job_id": job_id, "provider": provider}).fetchone()
     return Waiting(**row) if row else None
 
 

@@ -10,7 +10,7 @@ WITH lapsed AS (
 UPDATE jobs j SET
     status = CASE WHEN j.attempts < %(max_attempts)s THEN 'pending' ELSE 'failed' END,
     attempts = CASE WHEN j.attempts < %(max_attempts)s THEN greatest(j.attempts, 1) + 1 ELSE j.attempts END,
-    ready_at = now(), lease_token = NULL, lease_expires_at = NULL,
+    ready_at = now(), lease_expires_at = NULL,
     last_error = %(message)s, error_code = %(code)s,
     completed_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL ELSE now() END,
     next_try_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL
@@ -106,7 +106,7 @@ WHERE vectors.made_at <= %(fresh_after)s::timestamptz
 
 -- name: yield_job
 UPDATE jobs SET
-    status = 'pending', ready_at = clock_timestamp(), lease_token = NULL, lease_expires_at = NULL,
+    status = 'pending', ready_at = clock_timestamp(), lease_expires_at = NULL,
     idle_slices = idle_slices + CASE WHEN %(idle)s THEN 1 ELSE 0 END, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
 RETURNING id
@@ -128,7 +128,7 @@ DELETE FROM cool_downs WHERE provider = %(provider)s AND until <= now()
 
 -- name: hold_up
 UPDATE jobs SET
-    status = 'pending', ready_at = %(until)s, lease_token = NULL, lease_expires_at = NULL,
+    status = 'pending', ready_at = %(until)s, lease_expires_at = NULL,
     held_up_since = coalesce(held_up_since, now()), last_error = %(message)s, error_code = %(code)s, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
   AND (held_up_since IS NULL OR held_up_since > now() - make_interval(secs => %(limit)s))
@@ -138,13 +138,13 @@ RETURNING id
 UPDATE jobs SET
     status = 'pending', attempts = greatest(attempts, 1) + 1, idle_slices = 0,
     ready_at = now() + make_interval(secs => least(300, 2 * 4 ^ greatest(attempts - 1, 0)) * (0.5 + random() / 2)),
-    lease_token = NULL, lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s, updated_at = now()
+    lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running' AND attempts < %(max_attempts)s
 RETURNING attempts, extract(epoch FROM ready_at - now())::float8 AS seconds
 
 -- name: fail
 UPDATE jobs SET
-    status = 'failed', lease_token = NULL, lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s,
+    status = 'failed', lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s,
     next_try_at = CASE WHEN %(parked)s THEN now() + make_interval(secs => least(86400, 600 * 2 ^ parkings)) END,
     completed_at = now(), updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
@@ -158,7 +158,7 @@ FOR UPDATE
 
 -- name: succeed
 UPDATE jobs j SET
-    status = 'succeeded', lease_token = NULL, lease_expires_at = NULL, last_error = '', error_code = NULL,
+    status = 'succeeded', lease_expires_at = NULL, last_error = '', error_code = NULL,
     completed_at = now(), updated_at = now()
 WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
   AND j.revision = %(revision)s AND j.planned_revision = j.revision
@@ -174,7 +174,11 @@ RETURNING j.spec_id, j.revision, j.operation_count, j.reused
 UPDATE specs SET published_revision = %(revision)s, published_model_id = %(model_id)s WHERE id = %(spec_id)s
 
 -- name: waiting
-SELECT status, lease_token::text AS lease_token,
-       extract(epoch FROM lease_expires_at - now())::float8 AS lease_seconds,
-       extract(epoch FROM ready_at - now())::float8 AS ready_seconds
-FROM jobs WHERE id = %(job_id)s
+-- Until when there is nothing to do for the job: the end of its lease, of its backoff, or of the cool-down.
+SELECT j.status, j.lease_token::text AS lease_token,
+       greatest(0, extract(epoch FROM CASE
+           WHEN j.status = 'running' THEN j.lease_expires_at
+           ELSE greatest(j.ready_at, (SELECT until FROM cool_downs WHERE provider = %(provider)s))
+       END - now()))::float8 AS seconds
+FROM jobs j
+WHERE j.id = %(job_id)s AND j.status IN ('pending', 'running')
