@@ -5,6 +5,7 @@ import pytest
 
 from opdex.errors import DocumentTooComplex
 from opdex.openapi import Description, Limits, Operation, describe
+from opdex.openapi.description import Findings
 
 
 def document(**fields: Any) -> dict[str, Any]:
@@ -22,6 +23,19 @@ def only(**node: Any) -> Operation:
 
 def codes(description: Description) -> list[str]:
     return [warning.code for warning in description.warnings]
+
+
+def test_warnings_of_a_document_have_a_bounded_length_in_all_and_the_rest_are_counted() -> None:
+    found = Findings()
+    for code in range(30):
+        for number in range(25):
+            found.add(f"code_{code}", "It is odd.", "x" * 1900, number)
+    warnings = found.warnings()
+    assert sum(len(warning.message) + len(warning.pointer) for warning in warnings) < 60_000
+    assert {warning.code for warning in warnings} == {f"code_{code}" for code in range(30)}
+    kept = [warning for warning in warnings if warning.pointer]
+    more = [int(warning.message.split()[0]) for warning in warnings if not warning.pointer]
+    assert len(kept) + sum(more) == 30 * 25
 
 
 def test_an_operation_is_read_with_all_that_is_said_about_it() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from opdex.openapi.plain_text import cut, on_one_line, storable
 
 MAX_WARNINGS_PER_CODE = 20
+MAX_WARNING_CHARACTERS = 50_000  # in all messages and pointers of a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +50,25 @@ def json_pointer(*tokens: str | int) -> str:
 
 
 class Findings:
-    """Collects warnings; of each code only the first few are kept, and the rest are counted."""
+    """Collects warnings; of each code only the first few are kept, while there is room, and the rest are counted."""
 
     def __init__(self) -> None:
         self._kept: list[Warning] = []
+        self._room = MAX_WARNING_CHARACTERS
         self._counts: Counter[str] = Counter()
+        self._more: Counter[str] = Counter()
 
     def add(self, code: str, message: str, *tokens: str | int) -> None:
         """Note one finding at the place that the tokens lead to."""
         self._counts[code] += 1
-        if self._counts[code] <= MAX_WARNINGS_PER_CODE:
-            pointer = cut(storable(json_pointer(*tokens)), 2000)
-            self._kept.append(Warning(code, cut(on_one_line(message), 500), pointer))
+        if self._counts[code] > MAX_WARNINGS_PER_CODE or self._room <= 0:
+            self._more[code] += 1
+            return
+        warning = Warning(code, cut(on_one_line(message), 500), cut(storable(json_pointer(*tokens)), 2000))
+        self._kept.append(warning)
+        self._room -= len(warning.message) + len(warning.pointer)
 
     def warnings(self) -> tuple[Warning, ...]:
         """Return what was kept, and one closing line for each code that has more."""
-        more = [
-            Warning(code, f"{count - MAX_WARNINGS_PER_CODE} more of the same kind.", "")
-            for code, count in self._counts.items()
-            if count > MAX_WARNINGS_PER_CODE
-        ]
+        more = [Warning(code, f"{count} more of the same kind.", "") for code, count in self._more.items()]
         return (*self._kept, *more)
