@@ -1,8 +1,10 @@
 """Catalogs and specs as a client sees them (the shapes of the HTTP contract)."""
 
-from datetime import datetime
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from opdex.timestamps import Timestamp
 
 
 class _Row(BaseModel):
@@ -17,8 +19,8 @@ class Catalog(_Row):
     version: str
     display_name: str
     description: str
-    created_at: datetime
-    updated_at: datetime
+    created_at: Timestamp
+    updated_at: Timestamp
     spec_count: int
     operation_count: int
 
@@ -39,7 +41,10 @@ class DocumentWarning(_Row):
 
 
 class Spec(_Row):
-    """One document of a catalog, at its current revision; ``embedding_count`` counts what search uses now."""
+    """One document of a catalog, at its current revision; ``embedding_count`` counts what search uses now.
+
+    ``warning_count`` counts all warnings, also where only the first ones are shown.
+    """
 
     catalog_id: str
     spec_name: str
@@ -53,11 +58,17 @@ class Spec(_Row):
     bytes: int
     operation_count: int
     embedding_count: int
-    created_at: datetime
-    updated_at: datetime
-    last_fetched_at: datetime | None
+    created_at: Timestamp
+    updated_at: Timestamp
+    last_fetched_at: Timestamp | None
     warnings: list[DocumentWarning]
+    warning_count: int = 0
     job: SpecJob | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_warnings(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"warning_count": len(values["warnings"]), **values}
 
 
 class Changes(_Row):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from opdex.database import Connection, load_statements
 from opdex.errors import KeyNotFound
+from opdex.timestamps import Timestamp
 
 _SQL = load_statements("opdex.http", "keys.sql")
 
@@ -21,8 +22,8 @@ class Key(BaseModel):
     id: str
     name: str
     role: Literal["reader", "editor", "admin"]
-    created_at: datetime
-    expires_at: datetime | None
+    created_at: Timestamp
+    expires_at: Timestamp | None
 
 
 class NewKey(Key):

@@ -1,9 +1,10 @@
 """Jobs as a client sees them (the shapes of the HTTP contract)."""
 
-from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from opdex.timestamps import Timestamp
 
 type JobStatus = Literal["pending", "running", "succeeded", "failed", "cancelled"]
 
@@ -23,22 +24,22 @@ class Job(_Row):
     attempts: int
     last_error: str
     error_code: str | None
-    next_try_at: datetime | None
+    next_try_at: Timestamp | None
     revision: int
     operation_count: int
     embedded_so_far: int | None
     reused: int
     slices: int
-    created_at: datetime
-    started_at: datetime | None
-    updated_at: datetime
-    completed_at: datetime | None
+    created_at: Timestamp
+    started_at: Timestamp | None
+    updated_at: Timestamp
+    completed_at: Timestamp | None
 
 
 class JobEvent(_Row):
     """One thing that happened to a job."""
 
-    at: datetime
+    at: Timestamp
     event: str
     detail: dict[str, Any]
 
@@ -60,14 +61,14 @@ class EmbeddingStatus(_Row):
     job_status: JobStatus | None = None
     job_attempts: int | None = None
     job_last_error: str | None = None
-    job_updated_at: datetime | None = None
+    job_updated_at: Timestamp | None = None
     revision: int
     reused: int | None = None
     slices: int | None = None
     rate_per_second: float | None = None
     eta_seconds: float | None = None
-    last_progress_at: datetime | None = None
-    next_try_at: datetime | None = None
+    last_progress_at: Timestamp | None = None
+    next_try_at: Timestamp | None = None
 
 
 class Enqueued(_Row):
