@@ -11,10 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from local.build import TEMPLATE
+from local.template import read_template
+
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
-BINARY_MEDIA_TYPES = ("application/gzip", "application/octet-stream", "multipart/form-data")
+BINARY_MEDIA_TYPES = tuple(read_template(TEMPLATE)["Resources"]["Api"]["Properties"]["BinaryMediaTypes"])
 
 
 class PayloadRefusedError(AssertionError):
