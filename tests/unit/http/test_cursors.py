@@ -26,3 +26,13 @@ def test_page_has_a_next_cursor_only_where_more_was_found() -> None:
     assert page(["a", "b", "c"], 2, str) == (["a", "b"], encode_cursor("b"))
     assert page(["a", "b"], 2, str) == (["a", "b"], None)
     assert page([], 2, str) == ([], None)
+
+
+def test_page_ends_early_where_one_answer_can_carry_no_more() -> None:
+    long = ["\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 700_000] * 5  # 2.1 MB each, in UTF-8
+    shown, following = page(long, 5, lambda _: "here")
+    assert (len(shown), following) == (2, encode_cursor("here"))
+
+
+def test_page_has_one_item_at_least() -> None:
+    assert page(["x" * 7_000_000, "y"], 2, len) == (["x" * 7_000_000], encode_cursor(7_000_000))

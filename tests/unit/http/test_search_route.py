@@ -4,7 +4,7 @@ import pytest
 
 from opdex.http.app import BASE_PATH
 from opdex.search import FoundOperation, SearchAnswer, SearchRequest
-from tests.gateway import Gateway
+from tests.gateway import Gateway, LambdaContext, proxy_event
 
 SEARCH = f"{BASE_PATH}/search"
 
@@ -85,6 +85,7 @@ def test_search_shows_the_note(gateway: Gateway, monkeypatch: pytest.MonkeyPatch
         "q=x&ranking=best",
         "q=x&catalog=%00",
         "q=x&tag=%00",
+        f"q=x&tag={'a' * 501}",
     ],
 )
 def test_search_with_a_bad_parameter_is_400(gateway: Gateway, asked: list[Any], query: str) -> None:
@@ -93,10 +94,20 @@ def test_search_with_a_bad_parameter_is_400(gateway: Gateway, asked: list[Any], 
     assert asked == []
 
 
+@pytest.mark.parametrize("parameter", ["q", "catalog", "spec", "method", "tag", "ranking", "limit"])
+def test_search_for_half_a_surrogate_pair_is_400(gateway: Gateway, asked: list[Any], parameter: str) -> None:
+    event = proxy_event("GET", f"{SEARCH}?q=x", headers={"x-api-key": "reader"})
+    event["queryStringParameters"] |= {parameter: "\ud800"}
+    event["multiValueQueryStringParameters"] |= {parameter: ["\ud800"]}
+    assert gateway.handler(event, LambdaContext())["statusCode"] == 400
+    assert asked == []
+
+
+@pytest.mark.parametrize("character", ['"', "\N{CJK UNIFIED IDEOGRAPH-4E2D}", "\N{GRINNING FACE}"])
 def test_search_shows_as_many_as_fit_into_one_answer_and_says_so(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, character: str
 ) -> None:
-    many = [operation('"' * 10_000) for _ in range(500)]
+    many = [operation(character * 10_000) for _ in range(500)]
     monkeypatch.setattr("opdex.http.search.search", lambda *_: SearchAnswer(operations=many, ranking="hybrid"))
     answer = gateway.call("GET", f"{SEARCH}?q=x&limit=500")
     assert answer.status == 200

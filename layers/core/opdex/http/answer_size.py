@@ -1,22 +1,25 @@
 """How large an answer is by the time it leaves the function: a string within JSON, of which Lambda takes 6 MB."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate, takewhile
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 # Lambda's limit is 6,291,556 bytes; the rest is for headers and what the runtime adds.
 MAX_PAYLOAD_BYTES: Final = 6_000_000
+# What surrounds the items of a list: the gateway answer's own fields, a cursor, a note.
+_ENVELOPE_BYTES: Final = 20_000
 
 
-def payload_bytes(answer: dict[str, Any]) -> int:
-    """Return how many bytes a gateway answer takes."""
+def payload_bytes(answer: dict[str, Any] | str) -> int:
+    """Return how many bytes a gateway answer, or the text of its body, takes."""
     return len(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def fitting[T](items: Sequence[T], answer: Callable[[Sequence[T]], Any]) -> Sequence[T]:
-    """Return as many of the first items as an answer made of them can carry."""
-    while len(items) > 1 and len(json.dumps(to_json(answer(items)).decode(), ensure_ascii=False)) > MAX_PAYLOAD_BYTES:
-        items = items[: len(items) * 3 // 4]
-    return items
+def fitting[T](items: Sequence[T]) -> Sequence[T]:
+    """Return as many of the first items as one answer can carry, and one at least."""
+    sizes = accumulate(payload_bytes(to_json(item).decode()) for item in items)
+    fit = sum(1 for _ in takewhile(lambda size: size <= MAX_PAYLOAD_BYTES - _ENVELOPE_BYTES, sizes))
+    return items[: max(1, fit)]

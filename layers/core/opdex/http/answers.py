@@ -34,9 +34,10 @@ class CatalogPage(BaseModel):
 
 
 class SpecList(BaseModel):
-    """A catalog's specs by name."""
+    """A catalog's specs by name, each with its first warnings; ``next`` is there only where they do not all fit."""
 
     specs: list[Spec]
+    next: Next = None
 
 
 class UploadAnswer(Spec):

@@ -4,6 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 
 from opdex.errors import MalformedRequest
+from opdex.http.answer_size import fitting
 
 
 def encode_cursor(position: str | int) -> str:
@@ -40,6 +41,6 @@ def id_position(text: str) -> int:
 
 
 def page[T](found: Sequence[T], limit: int, position: Callable[[T], str | int]) -> tuple[list[T], str | None]:
-    """Split what was found with ``limit + 1`` into the page and the cursor of the next one."""
-    shown = list(found[:limit])
-    return shown, encode_cursor(position(shown[-1])) if len(found) > limit else None
+    """Split what was found with ``limit + 1`` into the page, as far as it fits, and the cursor of the next one."""
+    shown = list(fitting(found[:limit]))
+    return shown, encode_cursor(position(shown[-1])) if len(found) > len(shown) else None

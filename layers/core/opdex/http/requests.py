@@ -1,5 +1,7 @@
 """What clients send: path and query parameters, and JSON bodies."""
 
+import unicodedata
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
@@ -8,18 +10,48 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringCons
 CATALOG_ID_PATTERN = "^[a-z0-9-]{1,100}$"
 SPEC_NAME_PATTERN = "^[a-z0-9_-]{1,64}$"
 LARGEST_BIGINT = 2**63 - 1
+# Python's last year is 9999, and a moment may be read in any time zone.
+_TOO_LATE = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def without_nul(text: str) -> str:
-    """Return the text. Raises ValueError where it has a NUL."""
-    # Postgres stores every character but this one.
-    if "\0" in text:
-        raise ValueError("must not contain the character NUL")
+def encodable(text: str) -> str:
+    """Return the text. Raises ValueError where it has half a surrogate pair, which no encoding can carry."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain half of a surrogate pair")
     return text
 
 
-_Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(without_nul)]
-_Free = Annotated[str, AfterValidator(without_nul)]
+def storable(text: str) -> str:
+    """Return the text. Raises ValueError where Postgres could not store it."""
+    if "\0" in text:
+        raise ValueError("must not contain the character NUL")
+    return encodable(text)
+
+
+def printable(text: str) -> str:
+    """Return the text. Raises ValueError where it has a control character or a line break."""
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def yet_to_come(moment: datetime) -> datetime:
+    """Return the moment. Raises ValueError where it has passed, or is past all calendars."""
+    if moment <= datetime.now(UTC):
+        raise ValueError("must lie in the future")
+    if moment >= _TOO_LATE:
+        raise ValueError("must lie before the year 9999; leave it out for a key that does not expire")
+    return moment
+
+
+_Free = Annotated[str, AfterValidator(storable)]
+_Path = Annotated[str, StringConstraints(max_length=500), AfterValidator(printable)]
+_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(storable)]
+_Version = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), AfterValidator(storable)
+]
+_DisplayName = Annotated[str, StringConstraints(max_length=200), AfterValidator(storable)]
+_Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(storable)]
 
 CatalogId = Annotated[str, Path(pattern=CATALOG_ID_PATTERN, description="The catalog's id.")]
 SpecName = Annotated[str, Path(pattern=SPEC_NAME_PATTERN, description="The spec's name within its catalog.")]
@@ -31,8 +63,8 @@ Cursor = Annotated[
     str | None, Query(max_length=500, description="`next` of the page before; leave out for the first page.")
 ]
 BasePath = Annotated[
-    _Free | None,
-    Query(max_length=500, description="The base path of the operations, in place of the document's own."),
+    _Path | None,
+    Query(description="The base path of the operations, in place of the document's own."),
 ]
 
 
@@ -40,23 +72,30 @@ class CatalogDraft(BaseModel):
     """A new catalog."""
 
     id: Annotated[str, Field(pattern=CATALOG_ID_PATTERN, description="A slug, unique for good.")]
-    name: Annotated[_Line, Field(max_length=200)]
-    version: Annotated[_Line, Field(max_length=50, description="Free text; (name, version) is unique.")]
-    display_name: Annotated[_Free, Field(max_length=200)] | None = None
-    description: Annotated[_Free, Field(max_length=10_000)] | None = None
+    name: _Name
+    version: Annotated[_Version, Field(description="Free text; (name, version) is unique.")]
+    display_name: _DisplayName | None = None
+    description: _Description | None = None
 
 
 class InlineDocument(BaseModel):
     """A spec whose document is sent along as text."""
 
     source_kind: Literal["inline"]
-    content: Annotated[str, Field(description="The OpenAPI document, JSON or YAML.")]
-    base_path: Annotated[_Free, Field(max_length=500)] | None = None
+    content: Annotated[str, AfterValidator(encodable), Field(description="The OpenAPI document, JSON or YAML.")]
+    base_path: _Path | None = None
 
 
 class KeyDraft(BaseModel):
     """A new API key."""
 
-    name: Annotated[_Line, Field(max_length=200)]
+    name: _Name
     role: Literal["reader", "editor", "admin"]
-    expires_at: Annotated[AwareDatetime, Field(description="RFC 3339, with its offset from UTC.")] | None = None
+    expires_at: (
+        Annotated[
+            AwareDatetime,
+            AfterValidator(yet_to_come),
+            Field(description="RFC 3339, with its offset from UTC, and in the future."),
+        ]
+        | None
+    ) = None

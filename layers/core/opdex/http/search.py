@@ -8,20 +8,21 @@ from pydantic import AfterValidator, StringConstraints
 from opdex.http.answer_size import fitting
 from opdex.http.answers import FoundOperations
 from opdex.http.context import ApiContext
-from opdex.http.requests import Limit, without_nul
+from opdex.http.requests import Limit, storable
 from opdex.http.routing import Routes
 from opdex.search import SearchRequest, search
 
 Wanted = Annotated[
     str,
-    StringConstraints(strip_whitespace=True),
-    AfterValidator(without_nul),
-    Query(min_length=1, max_length=1_000, description="What the operation should do."),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000),
+    AfterValidator(storable),
+    Query(description="What the operation should do."),
 ]
-_Name = Annotated[str, AfterValidator(without_nul)]
+_Name = Annotated[str, AfterValidator(storable)]
+_Tag = Annotated[str, StringConstraints(max_length=500), AfterValidator(storable)]
 Names = Annotated[list[_Name] | None, Query(description="Only in these; may repeat.")]
 Method = Annotated[str | None, Query(pattern="^[A-Za-z]{1,20}$", description="Only this HTTP method.")]
-Tag = Annotated[str | None, AfterValidator(without_nul), Query(max_length=500, description="Only with this tag.")]
+Tag = Annotated[_Tag | None, Query(description="Only with this tag.")]
 Ranking = Annotated[Literal["hybrid", "semantic", "lexical"], Query(description="How to rank.")]
 
 
@@ -53,7 +54,7 @@ def search_routes(context: ApiContext) -> Routes:
             limit=limit,
         )
         answer = FoundOperations(**dict(search(context.database, lambda: context.embedder, request)))
-        shown = fitting(answer.operations, lambda some: answer.model_copy(update={"operations": some}))
+        shown = fitting(answer.operations)
         if len(shown) == len(answer.operations):
             return answer
         note = f"Only the first {len(shown)} fit into one answer."

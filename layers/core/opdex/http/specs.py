@@ -22,7 +22,8 @@ from opdex.errors import (
 from opdex.http.answers import AllQueued, Queued, SpecList, UploadAnswer
 from opdex.http.bodies import document_bytes
 from opdex.http.context import ApiContext
-from opdex.http.requests import BasePath, CatalogId, InlineDocument, SpecName
+from opdex.http.cursors import decode_cursor, name_position, page
+from opdex.http.requests import BasePath, CatalogId, Cursor, InlineDocument, SpecName
 from opdex.http.routing import Routes
 from opdex.jobs import enqueue
 from opdex.openapi import Limits, describe, unpack
@@ -37,6 +38,7 @@ _UPLOAD_ERRORS: Final = (
     UnsupportedVersion,
     DocumentTooComplex,
 )
+_LISTED_WARNINGS: Final = 3
 _UPLOAD_ANSWERS: Final = {200: "The spec, changed or the same as before.", 201: "The new spec."}
 _TEXT: Final = {"schema": {"type": "string"}}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
@@ -87,10 +89,19 @@ def spec_routes(context: ApiContext) -> Routes:
         answers={200: "The specs, by name."},
         errors=(CatalogNotFound,),
     )
-    def list_specs(catalog_id: CatalogId) -> SpecList:
-        """List the specs of a catalog."""
+    def list_specs(catalog_id: CatalogId, cursor: Cursor = None) -> SpecList:
+        """List the specs of a catalog.
+
+        Of each spec's warnings the first few; `warning_count` tells how many there are, the spec itself has them all.
+        """
+        after = decode_cursor(cursor, name_position)
         with transaction() as c:
-            return SpecList(specs=store.list_specs(c, catalog_id))
+            found = store.list_specs(c, catalog_id)
+        # In an order of its own, since the database's depends on its locale.
+        found = sorted((spec for spec in found if after is None or spec.spec_name > after), key=lambda s: s.spec_name)
+        listed = [spec.model_copy(update={"warnings": spec.warnings[:_LISTED_WARNINGS]}) for spec in found]
+        specs, following = page(listed, len(listed), lambda spec: spec.spec_name)
+        return SpecList(specs=specs, next=following)
 
     @routes.endpoint(
         "GET",

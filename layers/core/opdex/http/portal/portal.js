@@ -263,14 +263,14 @@ onClick($("retry-failed"), async () => {
 async function loadSpecs() {
   const mine = ++round;
   const [listed, statuses] = await Promise.all([
-    call("GET", `${catalogPath(openCatalog)}/specs`),
+    everyPage(`${catalogPath(openCatalog)}/specs`, "specs"),
     everyPage(`${catalogPath(openCatalog)}/embedding-status`, "specs"),
   ]);
   if (mine !== round) return;
   const byName = new Map(statuses.map((status) => [status.spec_name, status]));
   const before = specs;
   specs = new Map();
-  for (const spec of listed.specs) {
+  for (const spec of listed) {
     const status = byName.get(spec.spec_name);
     if (status) specs.set(spec.spec_name, { spec, status, row: before.get(spec.spec_name)?.row ?? specRow(spec.spec_name) });
   }
@@ -330,17 +330,31 @@ function draw({ spec, status, row }) {
   row.cancel.hidden = !isOpen(status);
   row.retry.hidden = !["failed", "cancelled"].includes(status.job_status);
   row.reembed.hidden = isOpen(status);
-  drawWarnings(spec.warnings, row.warnings);
+  drawWarnings(spec, row.warnings);
 }
 
-function drawWarnings(warnings, place) {
-  place.hidden = !warnings.length;
-  if (place.dataset.drawn === String(warnings.length)) return;
-  place.dataset.drawn = warnings.length;
+// The list of specs has only the first warnings of each; all of them are fetched when they are looked at.
+function drawWarnings({ spec_name, revision, warnings, warning_count }, place) {
+  place.hidden = !warning_count;
+  if (place.dataset.drawn === String(revision)) return;
+  place.dataset.drawn = revision;
+  place.open = false;
+  const lines = element("ul", {}, ...warningLines(warnings, warning_count));
+  place.replaceChildren(element("summary", { textContent: count(warning_count, "warning") }), lines);
+  place.ontoggle = async () => {
+    if (!place.open || warnings.length === warning_count) return;
+    try {
+      ({ warnings, warning_count } = await call("GET", specPath(spec_name)));
+      lines.replaceChildren(...warningLines(warnings, warning_count));
+    } catch (error) { say(error.message, true); }
+  };
+}
+
+function warningLines(warnings, total) {
   const lines = warnings.slice(0, 50).map(({ message, pointer }) => element("li", {},
     `${message} `, element("code", { textContent: pointer })));
-  if (warnings.length > lines.length) lines.push(element("li", { textContent: `and ${warnings.length - lines.length} more` }));
-  place.replaceChildren(element("summary", { textContent: count(warnings.length, "warning") }), element("ul", {}, ...lines));
+  if (total > lines.length) lines.push(element("li", { textContent: `and ${total - lines.length} more` }));
+  return lines;
 }
 
 $("file").addEventListener("change", () => {
