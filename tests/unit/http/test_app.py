@@ -133,6 +133,12 @@ def test_query_out_of_bounds_is_400_and_names_the_field(gateway: Gateway, query:
         ({"name": 7}, "name"),
         ({"name": "a\0b"}, "name"),
         ({"description": "a\0b"}, "description"),
+        ({"name": "a\ud800"}, "name"),
+        ({"version": "\udfff"}, "version"),
+        ({"display_name": "a\ud83d"}, "display_name"),
+        ({"description": "a\ud800"}, "description"),
+        ({"name": "a" * 201}, "name"),
+        ({"description": "a" * 10_001}, "description"),
         ({"version": "1" * 51}, "version"),
     ],
 )
@@ -140,6 +146,38 @@ def test_field_of_a_body_that_is_off_is_400_and_named(gateway: Gateway, change: 
     answer = gateway.call("POST", CATALOGS, {"id": "crm", "name": "CRM", "version": "1", **change})
     assert (answer.status, answer.code) == (400, "malformed_request")
     assert [place["name"] for place in answer.json["error"]["details"]["fields"]] == [field]
+
+
+@pytest.mark.parametrize(
+    "content_type", ["Application/JSON", "APPLICATION/JSON;charset=UTF-8", " application/json ; charset=utf-8"]
+)
+def test_media_type_of_a_json_body_has_no_case(gateway: Gateway, content_type: str) -> None:
+    answer = gateway.call("POST", CATALOGS, b'{"id": "crm"}', headers={"Content-Type": content_type})
+    assert (answer.status, answer.code) == (400, "malformed_request")
+    assert {field["name"] for field in answer.json["error"]["details"]["fields"]} == {"name", "version"}
+
+
+@pytest.mark.parametrize(
+    "expires_at",
+    [
+        "2000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+12:00",
+        "9999-12-31T23:59:59-12:00",
+        "9999-12-31T23:59:59Z",
+        "2999-01-01T00:00:00",
+        "soon",
+        -1,
+        99999999999999999999,
+    ],
+)
+def test_key_that_would_end_at_no_moment_to_come_is_400(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, expires_at: object
+) -> None:
+    monkeypatch.setattr("opdex.http.keys_store.create_key", lambda *_: pytest.fail("a key was made"))
+    draft = {"name": "guest", "role": "reader", "expires_at": expires_at}
+    answer = gateway.call("POST", f"{BASE_PATH}/keys", draft, key="admin")
+    assert (answer.status, answer.code) == (400, "malformed_request")
+    assert [field["name"] for field in answer.json["error"]["details"]["fields"]] == ["expires_at"]
 
 
 def test_all_missing_fields_are_named_at_once(gateway: Gateway) -> None:
@@ -218,7 +256,13 @@ def test_answer_that_cannot_be_serialized_is_500(gateway: Gateway, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "event", [{}, {"httpMethod": "GET"}, {"requestContext": {}, "path": None, "httpMethod": "GET"}]
+    "event",
+    [
+        {},
+        {"httpMethod": "GET"},
+        {"requestContext": {}, "path": None, "httpMethod": "GET"},
+        {"requestContext": None, "path": "/", "httpMethod": "GET"},
+    ],
 )
 def test_event_that_is_none_still_gets_an_answer(context: ApiContext, event: dict[str, Any]) -> None:
     answer = Api(context)(event, LambdaContext())  # type: ignore[arg-type]

@@ -1,9 +1,10 @@
 import gzip
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
-from opdex.catalog.models import Changes, Spec, SpecJob, Upload
+from opdex.catalog.models import Changes, DocumentWarning, Spec, SpecJob, Upload
 from opdex.errors import QueueUnavailable
 from opdex.http.app import BASE_PATH
 from tests.gateway import Answer, Gateway, LambdaContext, proxy_event
@@ -95,6 +96,8 @@ def form(name: str, content: bytes, *, end: bool = True) -> bytes:
         ("application/octet-stream", DOCUMENT),
         ("application/gzip", gzip.compress(DOCUMENT)),
         ("application/octet-stream", gzip.compress(DOCUMENT)),
+        ("Application/GZip", gzip.compress(DOCUMENT)),
+        ("Multipart/Form-Data; Boundary=line", form("file", DOCUMENT)),
         ("", DOCUMENT),
         ("multipart/form-data; boundary=line", form("file", DOCUMENT)),
         ("multipart/form-data; boundary=line", form("file", gzip.compress(DOCUMENT))),
@@ -194,6 +197,9 @@ def test_inline_document_of_another_source_kind_is_400(gateway: Gateway, store: 
         ("multipart/form-data", form("file", DOCUMENT), 400, "malformed_request"),
         ("multipart/form-data; boundary=line", b"", 400, "malformed_request"),
         ("multipart/form-data; boundary=line", b"nonsense", 400, "malformed_request"),
+        ("multipart/form-data; boundary=\u20ac", b"nonsense", 400, "malformed_request"),
+        ("multipart/form-data; \u20ac=line", b"nonsense", 400, "malformed_request"),
+        ("multipart/form-data\u20ac; boundary=line", b"nonsense", 415, "unsupported_media_type"),
         ("multipart/form-data; boundary=" + "x" * 300, b"nonsense", 400, "malformed_request"),
         ("multipart/form-data; boundary=line", form("document", DOCUMENT), 400, "malformed_request"),
         ("multipart/form-data; boundary=line", form("file", DOCUMENT, end=False), 400, "malformed_request"),
@@ -206,6 +212,60 @@ def test_body_that_is_no_document_is_refused_with_a_code(
     answer = upload(gateway, body, content_type)
     assert (answer.status, answer.code) == (status, code), answer.body
     assert store.given == []
+
+
+@pytest.mark.parametrize("base_path", ["%00", "%07%1b", "/a%0Ab", "/a%7F", "/" + "a" * 500, "%E2%80%A8"])
+def test_base_path_with_control_characters_or_too_long_is_400(
+    gateway: Gateway, store: FakeStore, base_path: str
+) -> None:
+    inline = {"source_kind": "inline", "content": DOCUMENT.decode(), "base_path": unquote(base_path)}
+    for answer in (
+        upload(gateway, DOCUMENT, "application/json", f"?base_path={base_path}"),
+        gateway.call("PUT", SPEC, inline),
+    ):
+        assert (answer.status, answer.code) == (400, "malformed_request")
+        assert answer.json["error"]["details"]["fields"][0]["name"] == "base_path"
+    assert store.given == []
+
+
+@pytest.mark.parametrize(("field", "text"), [("content", "\ud800"), ("base_path", "/\udfff")])
+def test_inline_document_with_half_a_surrogate_pair_is_400(
+    gateway: Gateway, store: FakeStore, field: str, text: str
+) -> None:
+    sent = {"source_kind": "inline", "content": DOCUMENT.decode(), field: text}
+    answer = gateway.call("PUT", SPEC, sent)
+    assert (answer.status, answer.code) == (400, "malformed_request")
+    assert answer.json["error"]["details"]["fields"][0]["name"] == field
+    assert store.given == []
+
+
+def test_list_has_the_first_warnings_of_each_spec_and_their_number(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings = [DocumentWarning(code="unknown_field", message=f"It is no. {n}.", pointer="/x") for n in range(8)]
+    stored = Spec(**{**dict(STORED), "warnings": warnings, "warning_count": 8})
+    monkeypatch.setattr("opdex.catalog.store.list_specs", lambda *_: [stored])
+    monkeypatch.setattr("opdex.catalog.store.get_spec", lambda *_: stored)
+    (listed,) = gateway.call("GET", SPEC.removesuffix("/users")).json["specs"]
+    assert [warning["message"] for warning in listed["warnings"]] == [f"It is no. {n}." for n in range(3)]
+    assert listed["warning_count"] == 8
+    read = gateway.call("GET", SPEC).json
+    assert (len(read["warnings"]), read["warning_count"]) == (8, 8)
+
+
+def test_list_that_does_not_fit_into_one_answer_goes_on_at_next(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = sorted(f"spec-{n}" for n in range(1000))
+    specs = [STORED.model_copy(update={"spec_name": name, "base_path": "/" + '"' * 3000}) for name in names]
+    monkeypatch.setattr("opdex.catalog.store.list_specs", lambda *_: specs[::-1])
+    path = SPEC.removesuffix("/users")
+    page = gateway.call("GET", path).json
+    seen = [spec["spec_name"] for spec in page["specs"]]
+    while "next" in page:
+        page = gateway.call("GET", f"{path}?cursor={page['next']}").json
+        seen += [spec["spec_name"] for spec in page["specs"]]
+    assert seen == names
 
 
 def test_document_that_unpacks_to_more_than_the_limit_is_413(gateway: Gateway, store: FakeStore) -> None:

@@ -1,5 +1,6 @@
 """The API: one object that takes a gateway event and returns a gateway answer, whatever happens."""
 
+import json
 from time import perf_counter
 from typing import Any, Final
 
@@ -49,8 +50,7 @@ class Api:
     def __init__(self, context: ApiContext) -> None:
         self._context = context
         self._resolver = resolver = _Resolver(serializer=_serialize)
-        validate = OpenAPIRequestValidationMiddleware()  # type: ignore[no-untyped-call]
-        resolver.use([self._authenticate, _read_json, validate])
+        resolver.use([self._authenticate, _Validation()])  # type: ignore[no-untyped-call]
         resolver.exception_handler(Exception)(self._answer_error)
         for routes in (
             catalog_routes(context),
@@ -65,7 +65,7 @@ class Api:
     def __call__(self, event: dict[str, Any], lambda_context: LambdaContext) -> dict[str, Any]:
         """Return the answer to an API Gateway REST proxy event."""
         began = perf_counter()
-        request_id = str(event.get("requestContext", {}).get("requestId", ""))
+        request_id = str((event.get("requestContext") or {}).get("requestId", ""))
         logger.set_correlation_id(request_id)
         try:
             answer = self._resolver.resolve({**event, "path": _path(event)}, lambda_context)
@@ -133,19 +133,19 @@ class _Resolver(APIGatewayRestResolver):
         return errors.MethodNotAllowed(allowed=sorted(allowed)) if allowed else errors.NotFound()
 
 
-def _read_json(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    """Read a JSON body before the validation does, so that no way of being malformed is an error of ours."""
-    if app.context["_route"].dependant.body_params:
+class _Validation(OpenAPIRequestValidationMiddleware):
+    """Reads a JSON body by itself, so that no way of being malformed, or of naming its type, is an error of ours."""
+
+    def _get_body(self, app: Any) -> dict[str, Any]:
         if media_type(app.current_event) not in ("", "application/json"):
             raise errors.UnsupportedMediaType("Send the body as application/json.")
         try:
-            body_bytes(app.current_event).decode("utf-8")
-            read = app.current_event.json_body  # kept there for the validation
+            read = json.loads(body_bytes(app.current_event).decode("utf-8"))
         except (ValueError, RecursionError) as error:
             raise MalformedRequest(f"The body is no JSON that can be read: {error}.") from None
         if not isinstance(read, dict):
             raise MalformedRequest("The body must be a JSON object.")
-    return next_middleware(app)
+        return read
 
 
 def _as_opdex_error(error: Exception, method: str) -> OpdexError:

@@ -9,6 +9,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from opdex.errors import MalformedRequest, UnsupportedMediaType
+from opdex.openapi.plain_text import storable
 
 _DOCUMENT_TYPES: Final = frozenset(
     {
@@ -57,15 +58,15 @@ def document_bytes(event: APIGatewayProxyEvent) -> bytes:
         return body_bytes(event)
     if sent == "application/zip":
         raise UnsupportedMediaType("Documents of many files are not taken yet: send one file, plain or as gzip.")
-    raise UnsupportedMediaType(content_type=sent)
+    raise UnsupportedMediaType(content_type=storable(sent))
 
 
 def _file_of_form(body: bytes, content_type: str) -> bytes:
-    boundary = parse_options_header(content_type)[1].get(b"boundary")
-    if not boundary:
-        raise MalformedRequest("The multipart/form-data header names no boundary.")
     form = _FormFile()
     try:
+        boundary = parse_options_header(content_type)[1].get(b"boundary")
+        if not boundary:
+            raise MalformedRequest("The multipart/form-data header names no boundary.")
         parser = MultipartParser(
             boundary,
             {
@@ -79,6 +80,8 @@ def _file_of_form(body: bytes, content_type: str) -> bytes:
             },
         )
         parser.write(body)
+    except UnicodeError:  # the parser takes a header for latin-1
+        raise MalformedRequest("The multipart/form-data header has characters that no header can have.") from None
     except FormParserError as error:
         raise MalformedRequest(f"The body is no valid multipart/form-data: {error}.") from None
     if form.content is None:
