@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -180,6 +181,8 @@ def test_job_is_cancelled_retried_and_embedded_again(gateway: Gateway, crm: str,
     retried = gateway.call("POST", f"{job}/retry")
     assert (retried.status, retried.json["created"]) == (202, True)
     engine.worker().handle()
+    done = gateway.call("POST", f"{BASE_PATH}/embedding-jobs/{retried.json['job_id']}/retry")
+    assert (done.status, done.code) == (409, "job_has_succeeded")
     again = gateway.call("POST", f"{crm}/specs/users/reembed")
     assert (again.status, again.json["status"], again.json["created"]) == (202, "queued", True)
     assert gateway.call("POST", f"{crm}/specs/users/reembed").json["created"] is False
@@ -227,11 +230,79 @@ def test_key_works_until_it_is_deleted(gateway: Gateway) -> None:
     assert gateway.call("DELETE", f"{BASE_PATH}/keys/{key_id}").code == "key_not_found"
 
 
-@pytest.mark.parametrize(("expires_at", "status"), [("2000-01-01T00:00:00Z", 401), ("2999-01-01T00:00:00+02:00", 200)])
-def test_key_is_refused_once_it_has_expired(gateway: Gateway, expires_at: str, status: int) -> None:
-    draft = {"name": "guest", "role": "reader", "expires_at": expires_at}
-    key = gateway.call("POST", f"{BASE_PATH}/keys", draft).json["key"]
-    assert gateway.call("GET", f"{BASE_PATH}/api-catalogs", key=key).status == status
+def test_key_is_refused_once_it_has_expired(gateway: Gateway, engine: Engine) -> None:
+    draft = {"name": "guest", "role": "reader", "expires_at": "2999-01-01T00:00:00+02:00"}
+    made = gateway.call("POST", f"{BASE_PATH}/keys", draft).json
+    assert made["expires_at"] == "2998-12-31T22:00:00Z"
+    assert gateway.call("GET", f"{BASE_PATH}/api-catalogs", key=made["key"]).status == 200
+    engine.sql("UPDATE keys SET expires_at = now() WHERE id = %s", made["id"])
+    assert gateway.call("GET", f"{BASE_PATH}/api-catalogs", key=made["key"]).status == 401
+
+
+def test_timestamps_are_utc_whatever_the_time_zone_of_the_database(
+    gateway: Gateway, crm: str, engine: Engine, database_url: str
+) -> None:
+    upload(gateway, f"{crm}/specs/users", things(2))
+    engine.sql(f"ALTER DATABASE {urlsplit(database_url).path[1:]} SET timezone = 'Asia/Kolkata'")
+    engine.database.close()
+    assert engine.sql("SHOW timezone") == [{"TimeZone": "Asia/Kolkata"}]
+    engine.worker().handle()
+    draft = {"name": "guest", "role": "reader", "expires_at": "2999-01-01T00:00:00+05:30"}
+    assert gateway.call("POST", f"{BASE_PATH}/keys", draft).status == 201
+    upload(gateway, f"{crm}/specs/orders", things(2))
+    job_id = gateway.call("GET", f"{crm}/embedding-jobs").json["jobs"][-1]["id"]
+    paths = (
+        crm, f"{BASE_PATH}/api-catalogs", f"{crm}/specs", f"{crm}/specs/users", f"{crm}/embedding-status",
+        f"{crm}/embedding-jobs", f"{BASE_PATH}/embedding-jobs/{job_id}", f"{BASE_PATH}/keys",
+    )  # fmt: skip
+    for path in paths:
+        moments = re.findall(r'"(?:\w+_)?at":"([^"]+)"', gateway.call("GET", path).body.decode())
+        assert moments
+        assert all(moment.endswith("Z") for moment in moments), (path, moments)
+
+
+CJK = "\N{CJK UNIFIED IDEOGRAPH-4E2D}"  # three bytes in UTF-8
+
+
+def test_search_answer_of_wide_characters_is_cut_to_what_fits(gateway: Gateway, crm: str) -> None:
+    paths = {f"/x{n}": {"get": {"summary": "thing", "description": CJK * 7_000}} for n in range(400)}
+    wide = json.dumps({"openapi": "3.0.3", "info": {"title": "Wide", "version": "1"}, "paths": paths}).encode()
+    headers = {"Content-Type": "application/gzip"}
+    assert gateway.call("PUT", f"{crm}/specs/wide/upload", gzip.compress(wide), headers=headers).status == 201
+    answer = gateway.call("GET", f"{BASE_PATH}/search?q=thing&ranking=lexical&limit=400")
+    assert answer.status == 200
+    assert 100 < len(answer.json["operations"]) < 400
+    assert "fit into one answer" in answer.json["note"]
+
+
+def test_catalogs_that_do_not_fit_into_one_answer_go_on_at_next(gateway: Gateway, engine: Engine) -> None:
+    engine.sql(
+        "INSERT INTO catalogs (id, name, version, description) "
+        "SELECT 'c' || n, 'c' || n, '1', repeat(%s, 10000) FROM generate_series(1, 300) n",
+        CJK,
+    )
+    first = gateway.call("GET", f"{BASE_PATH}/api-catalogs?limit=500").json
+    rest = gateway.call("GET", f"{BASE_PATH}/api-catalogs?limit=500&cursor={first['next']}").json
+    assert "next" not in rest
+    seen = [catalog["id"] for page in (first, rest) for catalog in page["catalogs"]]
+    assert len(seen) == len(set(seen)) == 300
+
+
+def test_list_of_specs_fits_into_one_answer_whatever_is_wrong_with_them(gateway: Gateway, crm: str) -> None:
+    paths: dict[str, object] = {}
+    for n in range(40):
+        odd = {"summary": "s", "q" * 60: 1, "responses": {"z" * 60: {}}}
+        paths[f"/{n}" + "{a}" + "/x" * 900] = {"get": odd, "k" * 60: 1}
+    bad = json.dumps({"openapi": "3.0.3", "info": {"title": "Bad", "version": "1"}, "paths": paths})
+    for n in range(40):
+        put = gateway.call("PUT", f"{crm}/specs/s{n}", {"source_kind": "inline", "content": bad})
+        assert put.status == 201
+        assert len(put.body) < 100_000
+    listed = gateway.call("GET", f"{crm}/specs").json
+    assert len(listed["specs"]) == 40
+    assert "next" not in listed
+    spec = gateway.call("GET", f"{crm}/specs/s0").json
+    assert spec["warning_count"] == len(spec["warnings"]) > len(listed["specs"][0]["warnings"]) == 3
 
 
 def test_stored_key_is_a_hash_alone(gateway: Gateway, engine: Engine) -> None:

@@ -36,6 +36,12 @@ def test_error_response_has_the_shape_of_the_contract() -> None:
     }
 
 
+def test_error_response_does_not_tell_what_lies_beneath() -> None:
+    answer = error_response(errors.DatabaseUnavailable(cause="ConnectionTimeout", place="here"))
+    assert answer.body is not None
+    assert answer.body.error.details == {"place": "here"}
+
+
 def test_error_response_tells_when_to_come_again_where_something_is_away() -> None:
     assert error_response(errors.DatabaseUnavailable()).headers["Retry-After"] == "5"
     assert error_response(errors.ProviderThrottled(retry_after=17.2)).headers["Retry-After"] == "17"

@@ -11,6 +11,7 @@ from opdex.errors import (
     CatalogNotFound,
     ConfigurationError,
     JobHasEnded,
+    JobHasSucceeded,
     JobIsOpen,
     JobNotFound,
     ProviderError,
@@ -126,7 +127,7 @@ def embedding_routes(context: ApiContext) -> Routes:
         "/embedding-jobs/<job_id>/retry",
         role="editor",
         answers={202: "A job is open for its spec."},
-        errors=(JobNotFound, JobIsOpen, SpecNotFound),
+        errors=(JobNotFound, JobIsOpen, JobHasSucceeded, SpecNotFound),
     )
     def retry_embedding_job(job_id: JobId) -> Enqueued:
         """Try a failed or cancelled embedding job again."""

@@ -24,6 +24,7 @@ STATUS_OF: Final[dict[type[OpdexError], int]] = {
     errors.CatalogExists: 409,
     errors.JobHasEnded: 409,
     errors.JobIsOpen: 409,
+    errors.JobHasSucceeded: 409,
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.DocumentError: 422,
@@ -86,5 +87,7 @@ def error_response(error: OpdexError) -> Response[ErrorAnswer]:
     if status == 503:
         wait = getattr(error, "retry_after", None)
         headers["Retry-After"] = str(_RETRY_AFTER_SECONDS if wait is None else max(1, round(wait)))
-    detail = ErrorDetail(code=error.code, message=error.message, details=error.details)
+    # What is beneath an error is for the log: its name tells a client nothing, and tells a stranger too much.
+    details = {name: value for name, value in error.details.items() if name != "cause"}
+    detail = ErrorDetail(code=error.code, message=error.message, details=details)
     return Response(status, "application/json", ErrorAnswer(error=detail), headers)
