@@ -103,6 +103,12 @@ def test_search_for_half_a_surrogate_pair_is_400(gateway: Gateway, asked: list[A
     assert asked == []
 
 
+def test_search_for_a_parameter_without_a_value_is_400(gateway: Gateway, asked: list[Any]) -> None:
+    event = proxy_event("GET", f"{SEARCH}?q=x", headers={"x-api-key": "reader"})
+    event |= {"queryStringParameters": {"q": None}, "multiValueQueryStringParameters": {"q": [None]}}
+    assert gateway.handler(event, LambdaContext())["statusCode"] == 400
+
+
 @pytest.mark.parametrize("character", ['"', "\N{CJK UNIFIED IDEOGRAPH-4E2D}", "\N{GRINNING FACE}"])
 def test_search_shows_as_many_as_fit_into_one_answer_and_says_so(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, character: str

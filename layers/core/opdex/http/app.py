@@ -68,7 +68,7 @@ class Api:
         request_id = str((event.get("requestContext") or {}).get("requestId", ""))
         logger.set_correlation_id(request_id)
         try:
-            answer = self._resolver.resolve({**event, "path": _path(event)}, lambda_context)
+            answer = self._resolver.resolve({**event, "path": _path(event), **_query(event)}, lambda_context)
             if payload_bytes(answer) > MAX_PAYLOAD_BYTES:
                 raise AnswerTooLarge
         except Exception as error:  # noqa: BLE001 - what the resolver itself stumbles over, written down here
@@ -171,6 +171,15 @@ def _path(event: dict[str, Any]) -> str:
     if event.get("resource") == "/{proxy+}" and proxy is not None:
         return "/" + str(proxy).lstrip("/")
     return "/" if event.get("resource") == "/" else str(event.get("path") or "/")
+
+
+def _query(event: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the query as the event has it, twice; a parameter without a value is an empty one, as in a URL."""
+    single, multiple = event.get("queryStringParameters") or {}, event.get("multiValueQueryStringParameters") or {}
+    return {
+        "queryStringParameters": {name: value or "" for name, value in single.items()},
+        "multiValueQueryStringParameters": {name: [v or "" for v in values] for name, values in multiple.items()},
+    }
 
 
 def _serialize(body: Any) -> str:
