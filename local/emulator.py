@@ -18,6 +18,7 @@ from local.scratch import scratch_folder
 
 REGION = "us-east-1"
 _START_SECONDS = 20.0
+_PROGRAM = Path(__file__).with_name("guarded_emulator.py")
 
 
 class Emulator:
@@ -72,7 +73,7 @@ class Emulator:
         self.require_free_port()
         self.log.unlink(missing_ok=True)
         self._process = Process(
-            [*privileges(os.geteuid()), sys.executable, "-m", "ministack"],
+            [*privileges(os.geteuid()), sys.executable, "-P", _PROGRAM],
             log=self.log,
             environment=self._environment(scratch),
             cwd=scratch,

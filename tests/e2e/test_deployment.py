@@ -3,6 +3,7 @@
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 
 
@@ -39,3 +40,14 @@ def test_event_source_takes_two_at_once_when_there_is_one_worker(functions: Any)
     (source,) = functions.list_event_source_mappings()["EventSourceMappings"]
     assert source["ScalingConfig"] == {"MaximumConcurrency": 2}
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("foreign", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+@pytest.mark.parametrize("path", ["/2015-03-31/functions", "/_ministack/health"])
+def test_emulator_refuses_when_a_page_of_another_site_asks(
+    running_system: dict[str, Any], path: str, foreign: dict[str, str]
+) -> None:
+    address = running_system["aws_endpoint_url"] + path
+    assert httpx.get(address).status_code == 200
+    refused = httpx.get(address, headers=foreign)
+    assert (refused.status_code, "access-control-allow-origin" in refused.headers) == (403, False)
