@@ -1,109 +1,13 @@
-"""``python -m local``: the command behind ``make run``. Each option is also an environment variable."""
+"""``python -m local``: the command behind ``make run``."""
 
 import signal
-import sys
-import time
-from pathlib import Path
-from typing import Annotated
-
-import typer
-from rich.console import Console
-
-from local.build import PROJECT, TEMPLATE
-from local.errors import LocalRunError
-from local.indexing import Indexing, read_document
-from local.system import Options, System, running
-from local.template import parameter_values, read_template
-
-_WATCH_SECONDS = 0.5
-_EXAMPLE = "docs/examples/library.yaml"
-
-# Text, whatever it stands for: a wrong value is answered with a line of our own, not with a usage box.
-_Text = str
-
-
-def run(
-    *,
-    port: Annotated[_Text, typer.Option(envvar="PORT", help="The one port that everything is served on.")] = "",
-    data_dir: Annotated[_Text, typer.Option(envvar="DATA_DIR", help="Where data survives between runs.")] = "",
-    spec: Annotated[_Text, typer.Option(envvar="SPEC", help="A document to index: a file or a URL.")] = "",
-    workers: Annotated[_Text, typer.Option(envvar="WORKERS", help="How many embed workers.")] = "",
-    embedding_provider: Annotated[_Text, typer.Option(envvar="EMBEDDING_PROVIDER", help="minilm or ollama.")] = "",
-    embedding_model: Annotated[_Text, typer.Option(envvar="EMBEDDING_MODEL", help="The provider's model.")] = "",
-    embedding_url: Annotated[_Text, typer.Option(envvar="EMBEDDING_URL", help="Where the provider listens.")] = "",
-    embed_timeout_seconds: Annotated[
-        _Text, typer.Option(envvar="EMBED_TIMEOUT_SECONDS", help="How long one embed invocation may run.")
-    ] = "",
-    function_variable: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE for every function: settings that are no parameter.")
-    ] = None,
-) -> None:
-    """Run Opdex on this machine until Ctrl-C."""
-    console = Console(highlight=False, soft_wrap=True)
-    try:
-        document = read_document(spec) if spec else None
-        options = Options(
-            port=_port(port or "8080"),
-            data_folder=Path(data_dir or PROJECT / ".local").expanduser().absolute(),
-            parameters=_parameters(
-                WORKERS=workers,
-                EMBEDDING_PROVIDER=embedding_provider,
-                EMBEDDING_MODEL=embedding_model,
-                EMBEDDING_URL=embedding_url,
-                EMBED_TIMEOUT_SECONDS=embed_timeout_seconds,
-            ),
-            function_variables=dict(_assignment(text) for text in function_variable or ()),
-        )
-        for ending in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(ending, signal.default_int_handler)
-        began = time.monotonic()
-        with running(options, lambda step: console.print(f"[dim]{step} …[/dim]")) as system:
-            try:
-                _introduce(console, system, options, time.monotonic() - began, offer_example=document is None)
-                if document is not None:
-                    Indexing(system.endpoint, document, system.watch).run(console)
-                while True:
-                    system.watch()
-                    time.sleep(_WATCH_SECONDS)
-            finally:
-                for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                    signal.signal(ending, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
-    except (LocalRunError, OSError) as error:  # an OSError: the disk is full, a file belongs to another user
-        print(error, file=sys.stderr)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        console.print("\nStopped; the data is kept.")
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise LocalRunError(f"PORT takes a whole number from 1 to 65535, not '{text}'.")
-    return int(text)
-
-
-def _parameters(**given: str) -> dict[str, str]:
-    chosen = {name: value for name, value in given.items() if value}
-    parameter_values(read_template(TEMPLATE), chosen)  # refused now rather than in the middle of a deploy
-    return chosen
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise LocalRunError(f"--function-variable takes NAME=VALUE, not '{text}'.")
-    return name, value
-
-
-def _introduce(console: Console, system: System, options: Options, seconds: float, *, offer_example: bool) -> None:
-    endpoint = system.endpoint
-    console.print(f"\n[bold green]Opdex is ready[/bold green] after {seconds:.1f} s. Ctrl-C ends it; the data is kept.")
-    console.print(f"  Portal    {endpoint.url}/")
-    console.print(f"  API key   {endpoint.api_key}")
-    console.print(f"  Scripts   {options.data_folder / 'endpoint.json'}")
-    if offer_example:
-        console.print(f"  Index an example document:  make run SPEC={_EXAMPLE}")
-    console.print(f"  Search    curl -H 'X-API-Key: {endpoint.api_key}' '{endpoint.url}/api/v1/admin/search?q=…'\n")
-
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a quiet end, until there is something that must be ended
+
+    import typer
+
+    from local.command_line import run
+
     typer.run(run)

@@ -22,10 +22,11 @@ _NOT_SOURCES = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
 
 
 @contextmanager
-def building() -> Iterator[Callable[[], None]]:
+def building(say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
     """Build in the background where the build is not up to date; the yielded function waits for it.
 
-    The build stays as it is until the block ends: two runs at once take turns. Both may raise LocalRunError.
+    The build stays as it is until the block ends: two runs at once take turns, which is told to ``say``. Both may raise
+    LocalRunError.
     """
     try:
         _FOLDER.mkdir(exist_ok=True)
@@ -33,7 +34,11 @@ def building() -> Iterator[Callable[[], None]]:
     except OSError as error:
         raise LocalRunError(f"{_FOLDER} cannot be written ({error.strerror}): run this as its owner.") from None
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Waiting for another run, which is building or deploying")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         stamp, digest = _FOLDER / "built-from", source_digest(PROJECT)
         if BUILT_TEMPLATE.exists() and stamp.exists() and stamp.read_text() == digest:
             yield lambda: None
@@ -78,7 +83,12 @@ def _start_build() -> Process:
     return Process(
         [*privileges(os.geteuid()), sam, "build"],
         log=_FOLDER / "build.log",
-        environment={**os.environ, "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}", "SAM_CLI_TELEMETRY": "0"},
+        environment={
+            **os.environ,
+            "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}",
+            "SAM_CLI_TELEMETRY": "0",
+            "__SAM_CLI_APP_DIR": str(_FOLDER / "cli"),  # the one in HOME may be another user's
+        },
         cwd=PROJECT,
     )
 

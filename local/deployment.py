@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from local.emulator import Emulator
 from local.errors import LocalRunError
 from local.template import parameter_values, read_template, resolved
@@ -34,6 +32,8 @@ def deploy(emulator: Emulator, template_path: Path, database_url: str, given: Ma
 
     Raises LocalRunError.
     """
+    from botocore.exceptions import BotoCoreError, ClientError  # slow to import, see Emulator.client
+
     try:
         return _deploy(emulator, template_path, database_url, given)
     except (BotoCoreError, ClientError) as error:

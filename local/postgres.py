@@ -69,7 +69,6 @@ class EmbeddedPostgres:
                 raise LocalRunError(f"Postgres does not start: {self._last_complaint()}. See {self._folder / 'log'}.")
             time.sleep(0.2)
         self._port = port
-        self._create_database()
 
     def stop(self) -> None:
         """Stop the server at once but cleanly; what was committed is kept."""
@@ -124,7 +123,7 @@ class EmbeddedPostgres:
         )
         while self._process.is_running() and time.monotonic() < deadline:
             try:
-                psycopg.connect(self._url_on(port), connect_timeout=2).close()
+                self._create_database(port)
             except psycopg.OperationalError:
                 time.sleep(0.02)
             else:
@@ -132,17 +131,15 @@ class EmbeddedPostgres:
         self._process.stop()
         return False
 
-    def _create_database(self) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+    def _create_database(self, port: int) -> None:
+        address = f"postgresql://{ROLE}:{self._password()}@127.0.0.1:{port}/postgres"
+        with psycopg.connect(address, autocommit=True, connect_timeout=2) as connection:
             if connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def _as_owner(self, data: Path) -> list[str]:
         closed = is_closed_to_others(data) or is_closed_to_others(self._binaries / "postgres")
         return privileges(unprivileged_uid(data), closed_folders=closed, death_signal=signal.SIGINT)
-
-    def _url_on(self, port: int) -> str:
-        return f"postgresql://{ROLE}:{self._password()}@127.0.0.1:{port}/postgres"
 
     def _password(self) -> str:
         return (self._folder / "password").read_text()

@@ -56,7 +56,7 @@ def running(options: Options, say: Callable[[str], None]) -> Iterator[System]:
         (folder / "endpoint.json").unlink(missing_ok=True)  # a killed run's
         emulator = Emulator(options.port, folder, options.function_variables)
         emulator.require_free_port()  # the likeliest mistake is told before anything is started
-        with building() as wait_for_build:
+        with building(say) as wait_for_build:
             say("Starting Postgres and the AWS emulator")
             postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres"))
             stack.enter_context(emulator)

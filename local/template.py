@@ -51,6 +51,8 @@ def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> d
         values[name] = value
     if values["EmbeddingProvider"] == "ollama" and not values["EmbeddingUrl"]:
         raise LocalRunError("EMBEDDING_PROVIDER=ollama needs EMBEDDING_URL, such as http://127.0.0.1:11434.")
+    if values["EmbeddingProvider"] == "minilm" and values["EmbeddingModel"]:
+        _require_minilm(values["EmbeddingModel"])
     return values
 
 
@@ -73,3 +75,10 @@ def _check(variable: str, value: str, about: Mapping[str, Any]) -> None:
         raise LocalRunError(f"{variable} takes one of {', '.join(map(str, about['AllowedValues']))}, not '{value}'.")
     if "AllowedPattern" in about and not re.fullmatch(about["AllowedPattern"], value):
         raise LocalRunError(f"{variable} {about['ConstraintDescription']}, not '{value}'.")
+
+
+def _require_minilm(model: str) -> None:
+    from opdex.embedding.minilm import MODEL  # not for the many runs that name no model
+
+    if model != MODEL:
+        raise LocalRunError(f"EMBEDDING_MODEL is {MODEL} or empty where EMBEDDING_PROVIDER is minilm, not '{model}'.")

@@ -27,7 +27,7 @@ FUNCTIONS = {"api": "ApiFunction", "embed": "EmbedFunction", "sweep": "SweepFunc
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    with building() as wait_for_build:
+    with building(print) as wait_for_build:
         wait_for_build()
     return read_template(BUILT_TEMPLATE)
 

@@ -1,10 +1,11 @@
 """When the build counts as stale."""
 
+import fcntl
 from pathlib import Path
 
 import pytest
 
-from local.build import source_digest
+from local.build import PROJECT, building, source_digest
 
 
 @pytest.fixture
@@ -34,3 +35,25 @@ def test_digest_stays_when_something_else_changes(project: Path, file: str) -> N
     (project / file).parent.mkdir(exist_ok=True)
     (project / file).write_text("another text")
     assert source_digest(project) == before
+
+
+def test_build_says_that_it_waits_when_another_run_has_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.build._FOLDER", tmp_path)
+    monkeypatch.setattr("local.build._start_build", lambda: pytest.fail("nothing is to be built"))
+    monkeypatch.setattr("local.build.BUILT_TEMPLATE", tmp_path / "built-from")
+    (tmp_path / "built-from").write_text(source_digest(PROJECT))
+    said: list[str] = []
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def say(step: str) -> None:
+            said.append(step)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        with building(say):
+            assert said == ["Waiting for another run, which is building or deploying"]
+    said.clear()
+    with building(said.append):
+        assert said == []

@@ -1,14 +1,19 @@
 """A run that cannot start says so in one line, and starts nothing."""
 
 import fcntl
+import os
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
-from local.__main__ import run
+from local.build import PROJECT
+from local.command_line import run
 from local.errors import LocalRunError
 from local.system import Options, running
 
@@ -22,7 +27,9 @@ from local.system import Options, running
         ({"embed_timeout_seconds": "901"}, "EMBED_TIMEOUT_SECONDS takes a whole number from 1 to 900, not '901'."),
         ({"embedding_provider": "ollama"}, "EMBEDDING_PROVIDER=ollama needs EMBEDDING_URL, such as"),
         ({"spec": "/nowhere/at-all.yaml"}, "SPEC /nowhere/at-all.yaml cannot be read (No such file or directory)"),
-        ({"spec": "http://127.0.0.1:1/spec.yaml"}, "SPEC http://127.0.0.1:1/spec.yaml cannot be fetched: "),
+        ({"spec": "http://127.0.0.1:1/spec.yaml"}, "SPEC http://127.0.0.1:1/spec.yaml cannot be fetched ("),
+        ({"spec": __file__}, f"SPEC {__file__} cannot be indexed: "),
+        ({"embedding_model": "nosuch"}, "EMBEDDING_MODEL is all-MiniLM-L6-v2 or empty where EMBEDDING_PROVIDER is"),
         ({"function_variable": ["LEASE_SECONDS"]}, "--function-variable takes NAME=VALUE, not 'LEASE_SECONDS'."),
     ],
 )
@@ -36,6 +43,36 @@ def test_run_ends_with_one_line_when_a_value_is_wrong(
     assert said.out == ""
     assert said.err.startswith(complaint)
     assert said.err.count("\n") == 1
+
+
+def test_run_names_the_folder_when_the_system_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/some/file")
+
+    monkeypatch.setattr("local.command_line.running", no_room)
+    monkeypatch.setattr("local.command_line._end_in_order", lambda: None)  # the handlers here are pytest's
+    with pytest.raises(typer.Exit):
+        run(data_dir=str(tmp_path))
+    said = capsys.readouterr().err
+    assert "No space left on device: '/some/file': make room" in said
+    assert f"another DATA_DIR than {tmp_path}." in said
+
+
+@pytest.mark.parametrize("ignored", ["", "trap '' HUP INT; "])
+@pytest.mark.parametrize("ending", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_a_run_when_it_is_not_ignored_or_is_sigterm(ignored: str, ending: signal.Signals) -> None:
+    program = (
+        "import os, signal; from local.command_line import _end_in_order; _end_in_order()\n"
+        f"try: os.kill(os.getpid(), {int(ending)}); print('goes on')\n"
+        "except KeyboardInterrupt: print('ended')"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f'{ignored}exec "$0" "$@"', sys.executable, "-c", program],
+        capture_output=True, text=True, check=True, cwd=PROJECT, env={**os.environ, "PYTHONPATH": "layers/core:."},
+    )  # fmt: skip
+    assert done.stdout.strip() == ("goes on" if ignored and ending != signal.SIGTERM else "ended")
 
 
 def _start(port: int, folder: Path) -> str:

@@ -1,10 +1,15 @@
 """What SPEC names."""
 
+import gzip
+import os
 from pathlib import Path
 
 import pytest
 
+from local.errors import LocalRunError
 from local.indexing import read_document
+
+_DOCUMENT = b'{"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": {}}'
 
 
 @pytest.mark.parametrize(
@@ -19,6 +24,43 @@ from local.indexing import read_document
     ],
 )
 def test_spec_name_comes_from_the_file_when_it_is_read(tmp_path: Path, file: str, spec_name: str) -> None:
-    (tmp_path / file).write_bytes(b"content")
+    (tmp_path / file).write_bytes(_DOCUMENT)
     document = read_document(str(tmp_path / file))
-    assert (document.spec_name, document.raw) == (spec_name, b"content")
+    assert (document.spec_name, gzip.decompress(document.body)) == (spec_name, _DOCUMENT)
+
+
+def test_document_is_sent_as_it_is_when_it_is_packed_already(tmp_path: Path) -> None:
+    packed = gzip.compress(_DOCUMENT, 1)
+    (tmp_path / "packed.json").write_bytes(packed)
+    assert read_document(str(tmp_path / "packed.json")).body == packed
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "The document is empty"),
+        (b"<html>not found</html>", "This is an HTML or XML page"),
+        (b'{"openapi": "3.1.0"', "The document "),
+        (b'{"openapi": "4.0.0", "paths": {}}', "is not understood"),
+        (gzip.compress(_DOCUMENT)[:-9], "The gzip data is damaged or cut off"),
+    ],
+)
+def test_document_is_refused_in_one_line_when_it_could_not_be_indexed(
+    tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    (tmp_path / "spec.yaml").write_bytes(content)
+    with pytest.raises(LocalRunError) as refused:
+        read_document(str(tmp_path / "spec.yaml"))
+    said = str(refused.value)
+    assert said.startswith(f"SPEC {tmp_path / 'spec.yaml'} cannot be indexed: ")
+    assert complaint in said
+    assert "\n" not in said
+
+
+def test_document_is_refused_when_no_function_could_take_it(tmp_path: Path) -> None:
+    noise = os.urandom(3_000_000).hex().encode()  # gzip halves it
+    (tmp_path / "large.json").write_bytes(_DOCUMENT[:-1] + b', "x-noise": "' + noise + noise[:4_000_000] + b'"}')
+    with pytest.raises(
+        LocalRunError, match=r"cannot be sent \([0-9.]+ MB as gzip, a function takes 4.7 MB\): split it"
+    ):
+        read_document(str(tmp_path / "large.json"))

@@ -41,6 +41,16 @@ def test_ollama_is_refused_when_it_has_no_address() -> None:
         parameter_values(template, {"EMBEDDING_PROVIDER": "ollama"})
 
 
+@pytest.mark.parametrize("model", ["", "all-MiniLM-L6-v2"])
+def test_model_is_taken_when_it_is_the_embedded_one(model: str) -> None:
+    assert parameter_values(template, {"EMBEDDING_MODEL": model})["EmbeddingModel"] == model
+
+
+def test_model_is_refused_when_it_is_not_the_embedded_one() -> None:
+    with pytest.raises(LocalRunError, match="EMBEDDING_MODEL is all-MiniLM-L6-v2 or empty where EMBEDDING_PROVIDER is"):
+        parameter_values(template, {"EMBEDDING_MODEL": "nosuch"})
+
+
 def test_variable_name_is_in_capitals_when_the_parameter_has_several_words() -> None:
     assert variable_name("EmbedTimeoutSeconds") == "EMBED_TIMEOUT_SECONDS"
 
