@@ -16,7 +16,8 @@ CREATE TABLE jobs (
     operation_count  integer NOT NULL,
     embedded_so_far  integer NOT NULL DEFAULT 0,
     reused           integer NOT NULL DEFAULT 0,
-    planned_revision integer,                      -- the revision that the three counts above were planned for
+    planned_revision integer,                      -- the revision that the three counts above were planned for,
+    planned_model_id integer,                      -- and the model
     slice_embedded   integer NOT NULL DEFAULT 0,   -- embedded_so_far when the slice under way began
     slices           integer NOT NULL DEFAULT 0,
     idle_slices      integer NOT NULL DEFAULT 0,   -- in a row, without a new vector, cool-downs aside

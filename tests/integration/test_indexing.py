@@ -139,7 +139,9 @@ def test_nothing_is_written_when_the_lease_was_rotated(engine: Engine) -> None:
     chunk = [(text, engine.embedder.embed_query(text.text)) for text in plan.missing]
     error = LeaseLost("lost")
     late_writes = [
-        lambda c: leases.record(c, held, model, chunk, embedded_so_far=4, fresh_after=None, lease_seconds=30.0),
+        lambda c: leases.record(
+            c, held, "scripted", model, chunk, embedded_so_far=4, fresh_after=None, lease_seconds=30.0
+        ),
         lambda c: leases.plan(c, held, model),
         lambda c: leases.renew(c, held, 30.0),
         lambda c: leases.yield_job(c, held, idle=False),
@@ -188,7 +190,14 @@ def test_counter_is_left_alone_when_a_job_is_handed_back_retried_or_ended(engine
         chunk = [(plan.missing[0], engine.embedder.embed_query(plan.missing[0].text))]
         engine.transact(
             lambda c: leases.record(
-                c, held, model, chunk, embedded_so_far=plan.embedded + 1, fresh_after=None, lease_seconds=30.0
+                c,
+                held,
+                "scripted",
+                model,
+                chunk,
+                embedded_so_far=plan.embedded + 1,
+                fresh_after=None,
+                lease_seconds=30.0,
             )
         )
         return held

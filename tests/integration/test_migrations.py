@@ -137,3 +137,12 @@ def test_ensure_admin_key_replaces_the_earlier_one_when_the_secret_changed(datab
     assert rows == [
         {"id": "first-admin", "role": "admin", "key_sha256": sha256(b"second").digest(), "expires_at": None}
     ]
+
+
+def test_transaction_of_a_frozen_worker_is_ended_when_it_idles(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
+        migrate(connection, MIGRATIONS)
+    with psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
+        row = connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+
+    assert row == {"idle_in_transaction_session_timeout": "20s"}

@@ -16,9 +16,9 @@ from opdex.errors import (
     ProviderUnavailable,
     TextRejected,
 )
-from opdex.jobs import leases
+from opdex.jobs import enqueue, leases
 from opdex.jobs.wakeups import WakeUp
-from tests.integration.engine import Engine, things
+from tests.integration.engine import Engine, ScriptedEmbedder, things
 
 
 def _raise_on_call(engine: Engine, number: int, error: OpdexError) -> None:
@@ -356,4 +356,115 @@ def test_first_wake_up_waits_with_its_job_when_a_cool_down_came_before_it(engine
 
     assert engine.worker().outcomes(job_id=job_id) == []
 
-    assert engine.wake_ups.of_kind("ready") == [(job_id, pytest.approx(40, abs=1))]
+    ((woken, delay),) = engine.wake_ups.of_kind("ready")
+    assert woken == job_id
+    assert 39 < delay <= 40
+
+
+def test_wake_up_of_a_claim_goes_on_when_it_is_used_for_another_job(engine: Engine) -> None:
+    first = engine.job_id("first", things(4, "a"))
+    held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
+    assert held is not None
+    engine.job_id("second", things(4, "b"))
+    watch = WakeUp(kind="lease", job_id=first, lease_token=str(held.lease_token))
+
+    assert engine.worker().outcomes(wake_up=watch) == ["published"]
+
+    assert [delay for wake_up, delay in engine.wake_ups.sent if wake_up == watch] == [pytest.approx(31, abs=1)]
+
+
+@pytest.mark.parametrize(("retry_after", "least", "most"), [(0.0, 1, 1), (2.5, 2, 3), (1e9, 3599, 3600)])
+def test_wait_is_bounded_when_the_provider_asks_for_an_odd_one(
+    engine: Engine, retry_after: float, least: float, most: float
+) -> None:
+    engine.job_id("users", things(4))
+    _always_raise(engine, ProviderThrottled(retry_after=retry_after))
+
+    assert engine.worker().outcomes() == ["held_up"]
+
+    (delay,) = [delay for _, delay in engine.wake_ups.of_kind("ready")]
+    assert least - 0.1 <= delay <= most
+
+
+def test_wait_grows_when_the_provider_keeps_saying_at_once(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    _always_raise(engine, ProviderThrottled(retry_after=0.0))
+    for _ in range(5):
+        engine.worker().handle()
+        engine.sql("UPDATE cool_downs SET until = now()")
+        engine.sql("UPDATE jobs SET ready_at = now()")
+
+    assert [round(delay) for _, delay in engine.wake_ups.of_kind("ready")] == [1, 2, 4, 8, 16]
+
+
+def test_running_worker_rests_when_another_one_was_throttled(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(40))
+
+    def throttle_elsewhere(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 2:
+            engine.sql("INSERT INTO cool_downs VALUES ('scripted', now() + interval '60 seconds', 1, 'busy')")
+
+    engine.embedder.script = throttle_elsewhere
+
+    assert engine.worker().outcomes() == ["held_up"]
+    assert len(engine.embedder.calls) <= 4
+    assert (engine.job(job_id).status, engine.job(job_id).attempts) == ("pending", 1)
+    assert [delay for _, delay in engine.wake_ups.of_kind("ready")] == [pytest.approx(60, abs=1)]
+
+
+def test_progress_starts_anew_when_the_model_was_changed_in_the_middle_of_a_job(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(12))
+    engine.embedder.seconds_a_call = 0.15
+    assert engine.worker().outcomes(seconds=0.9) == ["yielded"]
+    other = ScriptedEmbedder(model="other")
+
+    assert engine.worker(other).outcomes() == ["published"]
+
+    counts = [event.detail["embedded_so_far"] for event in engine.job(job_id).events if event.event == "chunk"]
+    assert counts[-1] == 12
+    assert len(other.texts) == 12
+
+
+def test_slow_text_is_given_a_second_slice_when_a_worker_vanished_before(engine: Engine) -> None:
+    engine.job_id("users", things(1))
+    engine.sql("UPDATE jobs SET attempts = 3")
+    _always_raise(engine, ProviderTimeout())
+
+    assert engine.worker().outcomes(seconds=5) == ["retried"]
+
+
+def test_attempt_is_spent_at_once_when_the_database_refuses_for_good(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(1))
+    engine.embedder.embed_query = lambda text: [1.0] * 16_001  # type: ignore[method-assign]
+
+    assert engine.worker().outcomes() == ["retried"]
+    assert engine.job(job_id).error_code == "database_failed"
+
+
+def test_patience_starts_anew_when_something_else_happened(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    for error in (ProviderThrottled(retry_after=1.0), ProviderFailed(), ProviderThrottled(retry_after=1.0)):
+        engine.sql("UPDATE cool_downs SET until = now()")
+        engine.sql("UPDATE jobs SET ready_at = now(), held_up_since = held_up_since - interval '25 hours'")
+        _always_raise(engine, error)
+        outcomes = engine.worker().outcomes()
+
+    assert outcomes == ["held_up"]
+
+
+def test_slice_does_not_wait_for_calls_when_its_lease_is_lost(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(12))
+    let_go = threading.Event()
+
+    def cancel_and_hang(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 1:
+            engine.transact(lambda c: enqueue.cancel(c, job_id))
+        elif len(engine.embedder.calls) > 1:
+            let_go.wait(30)
+
+    engine.embedder.script = cancel_and_hang
+    try:
+        assert engine.worker().outcomes() == ["lease_lost"]
+        assert not let_go.is_set()
+    finally:
+        let_go.set()

@@ -1,15 +1,30 @@
 """What clients do to jobs, and what the sweep repairs."""
 
+import json
+import threading
 from collections.abc import Sequence
 
 import pytest
 
+from opdex.catalog.models import Upload
 from opdex.catalog.store import delete_catalog, delete_spec
-from opdex.errors import JobHasEnded, JobIsOpen, JobNotFound, ProviderRefused, SpecNotFound
+from opdex.catalog.upload import store_document
+from opdex.database import Connection, Database
+from opdex.embedding.registry import register_model
+from opdex.errors import (
+    CatalogNotFound,
+    JobHasEnded,
+    JobHasSucceeded,
+    JobIsOpen,
+    JobNotFound,
+    ProviderRefused,
+    SpecNotFound,
+)
 from opdex.jobs import enqueue, leases
 from opdex.jobs.models import Enqueued
 from opdex.jobs.sweep import Swept, sweep
-from tests.integration.engine import CATALOG, Engine, things
+from opdex.openapi import describe
+from tests.integration.engine import CATALOG, Engine, document, things, wait_until
 
 
 def _sweep(engine: Engine, workers: int = 1, retention_days: int = 14) -> Swept:
@@ -195,3 +210,122 @@ def test_retention_keeps_the_newest_job_when_old_ones_are_forgotten(engine: Engi
     with pytest.raises(JobNotFound):
         engine.job(first)
     assert engine.job(second).status == "succeeded"
+
+
+def test_reembed_goes_on_where_it_got_to_when_it_is_tried_again(engine: Engine) -> None:
+    engine.job_id("users", things(5))
+    engine.worker().handle()
+    job_id = engine.transact(lambda c: enqueue.reembed(c, CATALOG, "users")).job_id
+
+    def cancel(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 3:
+            wait_until(lambda: engine.job(job_id).embedded_so_far == 1)
+            engine.transact(lambda c: enqueue.cancel(c, job_id))
+
+    engine.embedder.calls.clear()
+    engine.embedder.calls.extend([[], []])  # the script counts from two
+    engine.embedder.script = cancel
+    assert engine.worker().outcomes() == ["lease_lost"]
+    engine.embedder.calls.clear()
+
+    engine.transact(lambda c: enqueue.retry(c, job_id))
+    assert engine.worker().outcomes() == ["published"]
+
+    assert len(engine.embedder.texts) == 4, "what the cancelled job embedded again is not embedded a third time"
+
+
+def test_retry_is_refused_when_the_job_has_succeeded(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(1))
+    engine.worker().handle()
+
+    with pytest.raises(JobHasSucceeded):
+        engine.transact(lambda c: enqueue.retry(c, job_id))
+
+
+def test_parked_spec_is_left_alone_when_an_upload_has_published_it(engine: Engine) -> None:
+    engine.job_id("users", things(2))
+    engine.worker().handle()
+    engine.job_id("users", things(3))
+
+    def refuse(texts: Sequence[str]) -> None:
+        raise ProviderRefused
+
+    engine.embedder.script = refuse
+    assert engine.worker().outcomes() == ["failed"]
+    assert engine.upload("users", things(2)).job_id is None
+
+    assert engine.sql("SELECT id FROM jobs WHERE next_try_at IS NOT NULL") == []
+    assert engine.status("users").next_try_at is None
+
+
+def test_upload_and_claim_do_not_deadlock_when_they_meet(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    model = engine.transact(lambda c: register_model(c, engine.embedder.identity))
+    worker = Database(engine.settings)
+    uploads: list[Upload] = []
+    thread = threading.Thread(target=lambda: uploads.append(engine.upload("users", things(5))))
+
+    with worker.transaction() as c:
+        held = leases.claim(c, engine.embedder.provider, 30.0)
+        assert held is not None
+        thread.start()
+        wait_until(lambda: _somebody_waits_for_a_lock(c))
+        leases.plan(c, held, model)
+    thread.join()
+    worker.close()
+
+    assert [upload.job_id for upload in uploads] == [held.job_id]
+
+
+def test_upload_finds_no_catalog_when_it_is_being_deleted(engine: Engine) -> None:
+    engine.upload("users", things(1))
+    deleter = Database(engine.settings)
+    errors: list[Exception] = []
+
+    def upload() -> None:
+        raw = document(things(2))
+        try:
+            engine.transact(
+                lambda c: store_document(
+                    c, CATALOG, "others", raw, describe(raw), "upload", None, engine.embedder.identity
+                )
+            )
+        except CatalogNotFound as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=upload)
+    with deleter.transaction() as c:
+        delete_catalog(c, CATALOG)
+        thread.start()
+        wait_until(lambda: _somebody_waits_for_a_lock(c))
+    thread.join()
+    deleter.close()
+
+    assert len(errors) == 1
+
+
+def _somebody_waits_for_a_lock(connection: Connection) -> bool:
+    waiting = connection.execute(
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return waiting.fetchone() is not None
+
+
+def test_same_document_makes_no_revision_when_it_names_a_path_in_two_spellings(engine: Engine) -> None:
+    raw = json.dumps(
+        {
+            "openapi": "3.0.3",
+            "info": {"title": "Things", "version": "1"},
+            "paths": {"/a": {"get": {"summary": "one"}}, "a": {"get": {"summary": "two"}}},
+        }
+    ).encode()
+    engine.upload("other", things(1))
+    uploads = [
+        engine.transact(
+            lambda c: store_document(c, CATALOG, "twice", raw, describe(raw), "upload", None, engine.embedder.identity)
+        )
+        for _ in range(2)
+    ]
+
+    assert [upload.spec.revision for upload in uploads] == [1, 1]
+    assert uploads[0].changes.added == uploads[1].changes.unchanged == 2

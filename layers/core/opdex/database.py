@@ -29,6 +29,9 @@ _CONNECTION = {
     "application_name": "opdex",
 }
 
+# An OperationalError to psycopg, and yet the fault of the statement, whenever it is run.
+_LIMIT_EXCEEDED = "54"
+
 
 def load_statements(package: str, file: str) -> Statements:
     """Return the statements of a SQL file by name; each follows a line ``-- name: the_name``."""
@@ -70,9 +73,10 @@ def transaction(connection: Connection) -> Iterator[Connection]:
     try:
         with connection.transaction():
             yield connection
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailable(cause=type(error).__name__) from error
     except psycopg.Error as error:
+        passing = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        if passing and (error.sqlstate or "")[:2] != _LIMIT_EXCEEDED:
+            raise DatabaseUnavailable(cause=type(error).__name__) from error
         raise DatabaseFailed(cause=type(error).__name__) from error
 
 

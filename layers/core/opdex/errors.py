@@ -95,6 +95,12 @@ class JobIsOpen(Conflict):
     code = "job_is_open"
 
 
+class JobHasSucceeded(Conflict):
+    """The job has succeeded, so there is nothing to try again; a re-embed embeds the spec once more."""
+
+    code = "job_has_succeeded"
+
+
 class TooLarge(OpdexError):
     """The body is larger than this service takes; send it gzip'd as application/gzip."""
 

@@ -19,7 +19,7 @@ ORDER BY c.id LIMIT %(limit)s
 SELECT id FROM catalogs WHERE id = %(catalog_id)s FOR UPDATE
 
 -- name: lock_specs
-SELECT id FROM specs WHERE catalog_id = %(catalog_id)s ORDER BY id FOR UPDATE
+SELECT id FROM specs WHERE catalog_id = %(catalog_id)s ORDER BY id FOR NO KEY UPDATE
 
 -- name: delete_catalog
 DELETE FROM catalogs WHERE id = %(catalog_id)s
@@ -39,7 +39,7 @@ WHERE s.catalog_id = %(catalog_id)s AND (%(spec_name)s::text IS NULL OR s.spec_n
 ORDER BY s.spec_name
 
 -- name: lock_spec
-SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s FOR UPDATE
+SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s FOR NO KEY UPDATE
 
 -- name: delete_spec
 DELETE FROM specs WHERE id = %(spec_id)s

@@ -3,17 +3,19 @@
 import gzip
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
 from opdex.catalog.models import Changes, Upload
-from opdex.catalog.store import get_catalog, get_spec
+from opdex.catalog.store import get_spec
 from opdex.database import Connection, load_statements
 from opdex.embedding.contract import ModelIdentity
 from opdex.embedding.registry import register_model
-from opdex.jobs.enqueue import enqueue
+from opdex.errors import CatalogNotFound
+from opdex.jobs.enqueue import enqueue, unpark
 from opdex.openapi import Description, Operation
 from opdex.openapi.operation_text import words
 
@@ -38,7 +40,8 @@ def store_document(
     The same document again makes no revision. A revision whose texts all have vectors is published here, with no job.
     ``raw`` is the document's own octets; ``base_path`` overrides what the document says. Raises CatalogNotFound.
     """
-    get_catalog(connection, catalog_id)
+    if connection.execute(_SQL["hold_catalog"], {"catalog_id": catalog_id}).fetchone() is None:
+        raise CatalogNotFound(f"No catalog '{catalog_id}'.")
     names = {"catalog_id": catalog_id, "spec_name": spec_name, "source_kind": source_kind}
     spec, created = _locked_spec(connection, names)
     spec_id, revision = spec["id"], spec["current_revision"]
@@ -89,13 +92,14 @@ def _bring_to_search(connection: Connection, spec_id: int, identity: ModelIdenti
     model = register_model(connection, identity)
     values = {"spec_id": spec_id, "model_id": model.id}
     if connection.execute(_SQL["publish_if_embedded"], values).fetchone() is not None:
+        unpark(connection, spec_id)
         return None
     return enqueue(connection, spec_id, "spec_write").job_id
 
 
 def _compare(stored: list[dict[str, Any]], operations: tuple[Operation, ...]) -> Changes:
-    before: dict[tuple[str, str], bytes] = {(row["method"], row["path"]): bytes(row["text_hash"]) for row in stored}
-    after = {(operation.method, operation.path): operation.text_hash for operation in operations}
+    before = _by_place((row["method"], row["path"], bytes(row["text_hash"])) for row in stored)
+    after = _by_place((operation.method, operation.path, operation.text_hash) for operation in operations)
     kinds = Counter(
         "added" if key not in before else "unchanged" if before[key] == text_hash else "changed"
         for key, text_hash in after.items()
@@ -106,6 +110,16 @@ def _compare(stored: list[dict[str, Any]], operations: tuple[Operation, ...]) ->
         removed=len(before.keys() - after.keys()),
         unchanged=kinds["unchanged"],
     )
+
+
+def _by_place(operations: Iterable[tuple[str, str, bytes]]) -> dict[tuple[str, str, int], bytes]:
+    # A document may name a path twice, in two spellings: the first and the second are two places.
+    seen: Counter[tuple[str, str]] = Counter()
+    places = {}
+    for method, path, text_hash in operations:
+        places[method, path, seen[method, path]] = text_hash
+        seen[method, path] += 1
+    return places
 
 
 def _copy_operations(connection: Connection, spec_id: int, revision: int, operations: tuple[Operation, ...]) -> None:

@@ -1,5 +1,9 @@
 -- Storing a document as a spec's new revision.
 
+-- name: hold_catalog
+-- First of all locks, so that a catalog that is being deleted is waited for here or not found.
+SELECT id FROM catalogs WHERE id = %(catalog_id)s FOR KEY SHARE
+
 -- name: create_spec
 INSERT INTO specs (catalog_id, spec_name, source_kind, current_revision, last_fetched_at)
 VALUES (%(catalog_id)s, %(spec_name)s, %(source_kind)s, 0, now())
@@ -9,10 +13,11 @@ RETURNING id, current_revision, published_revision, published_model_id
 -- name: lock_spec
 SELECT id, current_revision, published_revision, published_model_id FROM specs
 WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s
-FOR UPDATE
+FOR NO KEY UPDATE
 
 -- name: stored_operations
 SELECT method, path, text_hash FROM operations WHERE spec_id = %(spec_id)s AND revision = %(revision)s
+ORDER BY position
 
 -- name: stored_revision
 SELECT content_sha256, base_path FROM revisions WHERE spec_id = %(spec_id)s AND revision = %(revision)s

@@ -56,6 +56,10 @@ class Embedder(Protocol):
         """Find out cheaply whether the provider could embed now. Raises ProviderError where it could not."""
 
 
+# The most that a column of pgvector's type takes.
+_MAX_DIMENSION = 16_000
+
+
 def checked(vectors: object, texts: Sequence[str], dimension: int | None = None) -> list[Vector]:
     """Return the vectors scaled to length 1. Raises ProviderMisbehaved unless they are one usable vector a text."""
     if not isinstance(vectors, list) or len(vectors) != len(texts):
@@ -66,6 +70,8 @@ def checked(vectors: object, texts: Sequence[str], dimension: int | None = None)
         if not isinstance(vector, list) or not vector:
             raise ProviderMisbehaved(f"The embedding provider's vector {position} is no list of numbers.")
         dimension = dimension or len(vector)
+        if dimension > _MAX_DIMENSION:
+            raise ProviderMisbehaved(f"Vectors of {dimension} dimensions cannot be stored: {_MAX_DIMENSION} at most.")
         if len(vector) != dimension:
             raise ProviderMisbehaved(
                 f"The embedding provider's vector {position} has {len(vector)} dimensions instead of {dimension}."

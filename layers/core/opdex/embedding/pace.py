@@ -13,6 +13,7 @@ class Pace:
     def __init__(self, limits: BatchLimits, calls_in_flight: int) -> None:
         self._sizer = ChunkSizer(limits)
         self._window = CallWindow(calls_in_flight)
+        self.calls_in_flight = calls_in_flight
 
     def allows_another(self, under_way: int) -> bool:
         """Return whether one more call may start while so many are under way."""

@@ -39,7 +39,7 @@ class _Call:
 
 
 class Calls:
-    """A context that starts calls and collects what they bring. Leaving it waits for those still under way.
+    """A context that starts calls and collects what they bring.
 
     Used by one thread; the calls run in threads of their own. A failed call ends the starting of others; what those
     under way bring is still collected, and ``failure`` is raised by whoever asks for the outcome.
@@ -62,7 +62,7 @@ class Calls:
         self._under_way: dict[Future[list[Vector]], _Call] = {}
         self._answered = 0
         self._stopped = False
-        self._threads = ThreadPoolExecutor(thread_name_prefix="call")
+        self._threads = ThreadPoolExecutor(pace.calls_in_flight, thread_name_prefix="call")
         self.failure: ProviderError | None = None
 
     def __enter__(self) -> Self:
@@ -71,7 +71,8 @@ class Calls:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._threads.shutdown(wait=True)
+        # Where the slice must stop at once, nobody waits for what nobody may write.
+        self._threads.shutdown(wait=kind is None, cancel_futures=True)
 
     @property
     def are_under_way(self) -> bool:

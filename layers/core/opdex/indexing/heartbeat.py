@@ -66,9 +66,9 @@ class Heartbeat:
         connection: Connection | None = None
         try:
             while not self._stop.wait(self._every_seconds):
-                asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
                 try:
                     connection = connection or self._database.connect()
+                    asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
                     with transaction(connection):
                         leases.renew(connection, self._held, lease_seconds)
                     self._clock.renewed(asked_at, lease_seconds)

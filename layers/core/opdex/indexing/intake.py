@@ -27,9 +27,10 @@ def receive(record: SQSRecord, worker: Worker, sender: WakeUpSender, deadline: D
     """Handle one wake-up. Raises what kept it from being handled; the message then stays in the queue."""
     try:
         results = worker.handle(WakeUp.parse(record.body), deadline)
-    except OpdexError as error:
+    except Exception as error:
+        known = error if isinstance(error, OpdexError) else OpdexError()
         logger.exception(
-            "wake-up not handled", error_code=error.code, details=error.details, message_id=record.message_id
+            "wake-up not handled", error_code=known.code, details=known.details, message_id=record.message_id
         )
         try:
             sender.see_again(record.receipt_handle, _SEE_AGAIN_SECONDS)

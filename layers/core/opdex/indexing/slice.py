@@ -32,8 +32,8 @@ from opdex.settings import EmbedSettings
 
 type Outcome = Literal["published", "yielded", "held_up", "retried", "failed", "lease_lost"]
 
-# A text that outlasts a whole slice is given a second one, on another worker perhaps, and not five.
-_ATTEMPTS_OF_A_SLOW_TEXT = 2
+# What the database refuses three times it refuses for a reason.
+_REFUSALS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,14 @@ class SliceResult:
 
 class _OutOfTime(Exception):
     """No further call is expected to end before the deadline."""
+
+
+class _CoolingDown(Exception):
+    """Another worker has run into the provider's cool-down, which is everybody's."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class Slice:
@@ -87,19 +95,23 @@ class Slice:
                     return self._embed_and_publish(heartbeat)
                 except _OutOfTime:
                     return self._hand_back()
+                except _CoolingDown as cooling:
+                    return self._rest(cooling.seconds)
                 except (ProviderThrottled, ProviderUnavailable) as error:
                     return self._hold_up(error)
                 except TextTooSlow as error:
-                    return self._spend_attempt(error, _ATTEMPTS_OF_A_SLOW_TEXT)
+                    # It is given a second slice, on another worker perhaps, and not five.
+                    again = self._held.error_code == error.code
+                    return self._fail(error, parked=True) if again else self._spend_attempt(error)
                 except (TextRejected, ProviderRefused) as error:
                     return self._fail(error, parked=isinstance(error, ProviderRefused))
-                except ProviderError as error:
-                    return self._spend_attempt(error, self._settings.max_attempts)
+                except (ProviderError, DatabaseFailed) as error:
+                    return self._spend_attempt(error)
                 except OpdexError:
                     raise
                 except Exception:  # noqa: BLE001 - written down, and an attempt of the job
                     logger.exception("slice broke", job_id=self._held.job_id)
-                    return self._spend_attempt(SliceBroke(), self._settings.max_attempts)
+                    return self._spend_attempt(SliceBroke())
         except LeaseLost:
             logger.warning("lease lost", job_id=self._held.job_id)
             return SliceResult("lease_lost")
@@ -116,6 +128,7 @@ class Slice:
     def _embed_missing(self, heartbeat: Heartbeat) -> bool:
         """Embed what the plan misses; False where an upload or a re-embed has overtaken the plan."""
         plan, embedded_so_far, overtaken = self._plan, self._plan.embedded, False
+        cool_down_seconds: float | None = None
         limits = CallLimits(self._settings.embedding_chunk_seconds, self._settings.embedding_timeout_seconds)
         with Calls(self._embedder, self._pace, limits, self._deadline, plan.missing) as calls:
             heartbeat.require_held()
@@ -126,32 +139,37 @@ class Slice:
                 calls.start()  # these are under way while the vectors are written
                 if embedded:
                     embedded_so_far += sum(missing.operations for missing, _ in embedded)
-                    if self._record(embedded, embedded_so_far).outdates(plan):
-                        overtaken = True
+                    recorded = self._record(embedded, embedded_so_far)
+                    overtaken = overtaken or recorded.outdates(plan)
+                    cool_down_seconds = recorded.cool_down_seconds
+                    if overtaken or cool_down_seconds is not None:
                         calls.stop()
         if calls.failure is not None:
             raise calls.failure
+        if cool_down_seconds is not None and (calls.are_left or overtaken):
+            raise _CoolingDown(cool_down_seconds)
         if calls.are_left and not overtaken:
             raise _OutOfTime
         return not overtaken
 
     def _record(self, embedded: Embedded, embedded_so_far: int) -> leases.Recorded:
-        asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
-
-        def write(connection: Connection) -> leases.Recorded:
+        def write(connection: Connection) -> tuple[leases.Recorded, float, float]:
+            asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
             if self._texts_embedded == 0:
                 leases.end_cool_down(connection, self._embedder.provider)
-            return leases.record(
+            recorded = leases.record(
                 connection,
                 self._held,
+                self._embedder.provider,
                 self._model,
                 embedded,
                 embedded_so_far=embedded_so_far,
                 fresh_after=self._plan.fresh_after,
                 lease_seconds=lease_seconds,
             )
+            return recorded, asked_at, lease_seconds
 
-        recorded = self._persist(write)
+        recorded, asked_at, lease_seconds = self._persist(write)
         self._clock.renewed(asked_at, lease_seconds)
         self._texts_embedded += len(embedded)
         return recorded
@@ -160,9 +178,13 @@ class Slice:
         idle = self._had_its_whole_time and self._texts_embedded == 0
         if idle and self._held.idle_slices + 1 >= self._settings.max_idle_slices:
             error = ProviderTimeout(f"No new vector in {self._settings.max_idle_slices} slices in a row.")
-            return self._spend_attempt(error, self._settings.max_attempts)
+            return self._spend_attempt(error)
         self._persist(lambda c: leases.yield_job(c, self._held, idle=idle))
         return SliceResult("yielded", wake_in=0)
+
+    def _rest(self, seconds: float) -> SliceResult:
+        self._persist(lambda c: leases.yield_job(c, self._held, idle=False, rest_seconds=seconds))
+        return SliceResult("held_up", wake_in=seconds)
 
     def _hold_up(self, error: ProviderThrottled | ProviderUnavailable) -> SliceResult:
         limit = self._settings.held_up_limit_seconds
@@ -177,9 +199,9 @@ class Slice:
             return self._fail(patience, parked=True)
         return SliceResult("held_up", wake_in=seconds)
 
-    def _spend_attempt(self, error: OpdexError, max_attempts: int) -> SliceResult:
+    def _spend_attempt(self, error: OpdexError) -> SliceResult:
         logger.warning("attempt failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
-        seconds = self._persist(lambda c: leases.retry_later(c, self._held, error, max_attempts))
+        seconds = self._persist(lambda c: leases.retry_later(c, self._held, error, self._settings.max_attempts))
         return self._fail(error, parked=True) if seconds is None else SliceResult("retried", wake_in=seconds)
 
     def _fail(self, error: OpdexError, *, parked: bool) -> SliceResult:
@@ -190,10 +212,11 @@ class Slice:
     def _persist[T](self, write: Callable[[Connection], T]) -> T:
         """Run a fenced write in a transaction, again and again through a database error, while the lease holds.
 
-        Raises LeaseLost, and DatabaseUnavailable or DatabaseFailed where the deadline comes first. A write whose
-        commit was lost on the way may run twice: each is idempotent, or loses its fence with the first.
+        Raises LeaseLost, DatabaseUnavailable where the deadline comes first, DatabaseFailed where the database refuses
+        it for good. A write whose commit was lost on the way may run twice: each is idempotent, or loses its fence with
+        the first.
         """
-        pause = 0.05
+        pause, refusals = 0.05, 0
         while True:
             self._clock.require_held()
             try:
@@ -201,7 +224,8 @@ class Slice:
                     return write(connection)
             except (DatabaseUnavailable, DatabaseFailed) as error:
                 logger.debug("write failed, trying again", job_id=self._held.job_id, cause=error.details.get("cause"))
-                if self._deadline.seconds_left() < pause:
+                refusals += isinstance(error, DatabaseFailed)
+                if refusals == _REFUSALS or self._deadline.seconds_left() < pause:
                     raise
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
             pause = min(2.0, pause * 2)

@@ -16,6 +16,8 @@ from opdex.settings import EmbedSettings
 
 # A lease is looked after just after its end.
 _GRACE_SECONDS = 1.0
+# A job that is ready when its wake-up looks after it is mostly claimed with that very wake-up.
+_NEXT_LOOK_SECONDS = 5.0
 
 
 class Worker:
@@ -33,21 +35,23 @@ class Worker:
 
         Raises DatabaseUnavailable where nothing could be claimed because the database is away.
         """
+        if wake_up.kind == "lease":
+            self._keep_watch(wake_up)
         results: list[SliceResult] = []
         while not results or (results[-1].outcome != "yielded" and deadline.leaves_room()):
             result = self._work_on_next(deadline)
             if result is None:
                 break
             results.append(result)
-        if not results:
+        if not results and wake_up.kind == "ready":
             self._wait_with(wake_up)
         return results
 
     def _work_on_next(self, deadline: Deadline) -> SliceResult | None:
         clock = LeaseClock(self._settings.lease_seconds, deadline)
-        asked_at, lease_seconds = time.monotonic(), clock.lease_seconds()
         identity = self._embedder.identity
         with self._database.transaction() as connection:
+            asked_at, lease_seconds = time.monotonic(), clock.lease_seconds()
             leases.expire_leases(connection, self._settings.max_attempts)
             held = leases.claim(connection, identity.provider, lease_seconds)
             if held is None:
@@ -86,20 +90,25 @@ class Worker:
             self._send(WakeUp(job_id=held.job_id), result.wake_in)
         return result
 
-    def _wait_with(self, wake_up: WakeUp) -> None:
-        """Send a wake-up that came too early again, for when there is something to do for its job.
+    def _keep_watch(self, wake_up: WakeUp) -> None:
+        """Send the wake-up of a lease again, for when there may be something to do for its job.
 
-        Of those for a lease only the newest claim's goes on, so that each open job has one that outlives every worker.
+        Only the newest claim's goes on, so that each open job has one that outlives every worker. It does so before
+        anything is claimed with it: what is claimed may be another job, and take long.
         """
-        with self._database.transaction() as connection:
-            waiting = leases.waiting(connection, wake_up.job_id, self._embedder.provider)
-        if waiting is None:
-            return
-        if wake_up.kind == "lease":
-            if waiting.lease_token == wake_up.lease_token:
-                self._send(wake_up, waiting.seconds + _GRACE_SECONDS)
-        elif waiting.status == "pending" and waiting.lease_token is None and waiting.seconds > 0:
+        waiting = self._waiting(wake_up)
+        if waiting is not None and waiting.lease_token == wake_up.lease_token:
+            self._send(wake_up, max(_NEXT_LOOK_SECONDS, waiting.seconds + _GRACE_SECONDS))
+
+    def _wait_with(self, wake_up: WakeUp) -> None:
+        """Send the wake-up of a job that waits for its first claim again, for when its time comes."""
+        waiting = self._waiting(wake_up)
+        if waiting is not None and waiting.lease_token is None and waiting.seconds > 0:
             self._send(wake_up, waiting.seconds)
+
+    def _waiting(self, wake_up: WakeUp) -> leases.Waiting | None:
+        with self._database.transaction() as connection:
+            return leases.waiting(connection, wake_up.job_id, self._embedder.provider)
 
     def _send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
         try:

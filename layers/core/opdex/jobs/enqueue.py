@@ -7,7 +7,7 @@ its job's row, here as everywhere, so that an upload, a delete and a publication
 from typing import Literal
 
 from opdex.database import Connection, load_statements
-from opdex.errors import JobHasEnded, JobIsOpen, JobNotFound, SpecNotFound
+from opdex.errors import JobHasEnded, JobHasSucceeded, JobIsOpen, JobNotFound, SpecNotFound
 from opdex.jobs.events import log_event
 from opdex.jobs.models import Enqueued
 
@@ -16,16 +16,19 @@ _SQL = load_statements("opdex.jobs", "enqueue.sql")
 type Kind = Literal["spec_write", "reconciler", "manual_retry"]
 
 
-def enqueue(connection: Connection, spec_id: int, kind: Kind, *, fresh: bool = False, parkings: int = 0) -> Enqueued:
+def enqueue(
+    connection: Connection, spec_id: int, kind: Kind, *, fresh: bool = False, resumes: int | None = None
+) -> Enqueued:
     """Open a job for the spec, whose row the caller has locked; an open one is made ready with all its attempts.
 
-    ``fresh`` makes it a re-embed: only vectors made from now on count as reused.
+    ``fresh`` makes it a re-embed: only vectors made from now on count as reused. ``resumes`` is the ended job that is
+    tried again: where it was a re-embed, so is the new one, from where it got to.
     """
-    values = {"spec_id": spec_id, "kind": kind, "fresh": fresh, "parkings": parkings}
+    values = {"spec_id": spec_id, "kind": kind, "fresh": fresh, "resumes": resumes}
     while True:
         opened = connection.execute(_SQL["open"], values).fetchone()
         if opened is not None:
-            connection.execute(_SQL["unpark"], values)
+            unpark(connection, spec_id)
             log_event(connection, opened["id"], "enqueued", kind=kind, reembed=fresh)
             return Enqueued(job_id=opened["id"], created=True)
         renewed = connection.execute(_SQL["renew_open"], values).fetchone()
@@ -33,6 +36,11 @@ def enqueue(connection: Connection, spec_id: int, kind: Kind, *, fresh: bool = F
             log_event(connection, renewed["id"], "upgraded", reembed=fresh)
             return Enqueued(job_id=renewed["id"], created=False)
         # The open job ended between the two statements: the next round opens a new one.
+
+
+def unpark(connection: Connection, spec_id: int) -> None:
+    """Take a parked spec off the list of those that the sweep tries again."""
+    connection.execute(_SQL["unpark"], {"spec_id": spec_id})
 
 
 def reembed(connection: Connection, catalog_id: str, spec_name: str) -> Enqueued:
@@ -65,21 +73,26 @@ def cancel_of_spec(connection: Connection, spec_id: int) -> None:
 
 
 def retry(connection: Connection, job_id: int) -> Enqueued:
-    """Open a new job for the spec of a failed or cancelled one. Raises JobNotFound, JobIsOpen, SpecNotFound."""
+    """Open a new job for the spec of a failed or cancelled one.
+
+    Raises JobNotFound, JobIsOpen, JobHasSucceeded, SpecNotFound.
+    """
     job = _require_job(connection, job_id)
+    if job["status"] == "succeeded":
+        raise JobHasSucceeded(f"Job {job_id} has succeeded; a re-embed embeds its spec once more.")
     if job["status"] not in ("failed", "cancelled"):
         raise JobIsOpen(f"Job {job_id} is {job['status']}; only a failed or cancelled one can be tried again.")
     locked = connection.execute(_SQL["lock_spec_by_id"], {"spec_id": job["spec_id"]}).fetchone()
     if locked is None:
         raise SpecNotFound(f"The spec of job {job_id} has been deleted.")
-    return enqueue(connection, locked["id"], "manual_retry")
+    return enqueue(connection, locked["id"], "manual_retry", resumes=job_id)
 
 
 def retry_failed(connection: Connection, catalog_id: str) -> list[Enqueued]:
     """Open a new job for each spec of a catalog whose newest job failed."""
     connection.execute(_SQL["lock_specs_of_catalog"], {"catalog_id": catalog_id})
     specs = connection.execute(_SQL["failed_specs_of_catalog"], {"catalog_id": catalog_id}).fetchall()
-    return [enqueue(connection, spec["spec_id"], "manual_retry") for spec in specs]
+    return [enqueue(connection, spec["spec_id"], "manual_retry", resumes=spec["job_id"]) for spec in specs]
 
 
 def _require_job(connection: Connection, job_id: int) -> dict[str, object]:

@@ -3,9 +3,11 @@
 -- name: open
 INSERT INTO jobs (spec_id, catalog_id, spec_name, kind, revision, operation_count, fresh_after, parkings)
 SELECT s.id, s.catalog_id, s.spec_name, %(kind)s, s.current_revision, r.operation_count,
-       CASE WHEN %(fresh)s THEN clock_timestamp() END, %(parkings)s
+       CASE WHEN %(fresh)s THEN clock_timestamp() ELSE earlier.fresh_after END,
+       CASE WHEN %(kind)s = 'reconciler' THEN coalesce(earlier.parkings + 1, 0) ELSE 0 END
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
+LEFT JOIN jobs earlier ON earlier.id = %(resumes)s
 WHERE s.id = %(spec_id)s
 ON CONFLICT (spec_id) WHERE status IN ('pending', 'running') DO NOTHING
 RETURNING id
@@ -41,13 +43,13 @@ WHERE spec_id = %(spec_id)s AND status IN ('pending', 'running')
 RETURNING id
 
 -- name: lock_spec
-SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s AND s.spec_name = %(spec_name)s FOR UPDATE
+SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s AND s.spec_name = %(spec_name)s FOR NO KEY UPDATE
 
 -- name: lock_spec_by_id
-SELECT id FROM specs WHERE id = %(spec_id)s FOR UPDATE
+SELECT id FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE
 
 -- name: lock_specs_of_catalog
-SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s ORDER BY s.id FOR UPDATE
+SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s ORDER BY s.id FOR NO KEY UPDATE
 
 -- name: newest_of_spec
 SELECT id, status FROM jobs WHERE spec_id = %(spec_id)s ORDER BY id DESC LIMIT 1
@@ -56,7 +58,7 @@ SELECT id, status FROM jobs WHERE spec_id = %(spec_id)s ORDER BY id DESC LIMIT 1
 SELECT spec_id, status FROM jobs WHERE id = %(job_id)s
 
 -- name: failed_specs_of_catalog
-SELECT s.id AS spec_id FROM specs s
-JOIN LATERAL (SELECT j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY j.id DESC LIMIT 1) newest ON true
+SELECT s.id AS spec_id, newest.id AS job_id FROM specs s
+JOIN LATERAL (SELECT j.id, j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY j.id DESC LIMIT 1) newest ON true
 WHERE s.catalog_id = %(catalog_id)s AND newest.status = 'failed'
 ORDER BY s.id

@@ -6,7 +6,7 @@ function raises LeaseLost and nothing was written. All run in the caller's trans
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +20,10 @@ from opdex.jobs.events import EventName, log_event
 
 _SQL: Statements = load_statements("opdex.jobs", "leases.sql")
 
-# A provider that gave no Retry-After is left alone for 5 s, then twice as long each time, at most 5 minutes.
+# A provider that gave no Retry-After is left alone for 5 s, then twice as long each time, at most 5 minutes. One that
+# gave it gets what it asked for, between 1 s (twice as long each time) and an hour: it may be wrong, too.
 _COOL_DOWN_SECONDS, _LONGEST_COOL_DOWN_SECONDS = 5.0, 300.0
+_LEAST_RETRY_AFTER_SECONDS, _LONGEST_RETRY_AFTER_SECONDS = 1.0, 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Claim:
     attempts: int
     slices: int
     idle_slices: int
+    error_code: str | None  # why the slice before it ended, where it failed
 
     @property
     def fence(self) -> dict[str, Any]:
@@ -67,6 +70,7 @@ class Recorded:
 
     current_revision: int
     fresh_after: datetime | None
+    cool_down_seconds: float | None  # of the provider's cool-down that another worker ran into
 
     def outdates(self, plan: Plan) -> bool:
         """Return whether an upload or a re-embed has overtaken the plan."""
@@ -91,7 +95,7 @@ def claim(connection: Connection, provider: str, lease_seconds: float) -> Claim 
     row = connection.execute(_SQL["claim"], {"provider": provider, "lease": lease_seconds}).fetchone()
     if row is None:
         return None
-    taken = Claim(row["id"], row["spec_id"], row["lease_token"], row["attempts"], row["slices"], row["idle_slices"])
+    taken = Claim(**row)
     log_event(connection, taken.job_id, "claimed", attempt=taken.attempts, slice=taken.slices)
     return taken
 
@@ -128,6 +132,7 @@ def renew(connection: Connection, held: Claim, lease_seconds: float) -> None:
 def record(
     connection: Connection,
     held: Claim,
+    provider: str,
     model: RegisteredModel,
     embedded: Sequence[tuple[MissingText, Vector]],
     *,
@@ -136,7 +141,8 @@ def record(
     lease_seconds: float,
 ) -> Recorded:
     """Write a chunk's vectors, the progress and the renewed lease together."""
-    row = _fenced(connection, held, "record_progress", embedded_so_far=embedded_so_far, lease=lease_seconds)
+    values = {"embedded_so_far": embedded_so_far, "lease": lease_seconds, "provider": provider}
+    row = _fenced(connection, held, "record_progress", **values)
     settle_dimension(connection, model, len(embedded[0][1]))
     connection.execute(
         _SQL["record_vectors"],
@@ -148,16 +154,16 @@ def record(
         },
     )
     log_event(connection, held.job_id, "chunk", texts=len(embedded), embedded_so_far=embedded_so_far)
-    return Recorded(row["current_revision"], row["fresh_after"])
+    return Recorded(**row)
 
 
-def yield_job(connection: Connection, held: Claim, *, idle: bool) -> None:
-    """Hand the job back before the deadline, behind the others that wait; no attempt is spent.
+def yield_job(connection: Connection, held: Claim, *, idle: bool, rest_seconds: float = 0.0) -> None:
+    """Hand the job back, behind the others that wait or for the rest of a cool-down; no attempt is spent.
 
     ``idle``: the slice had its whole time and brought no new vector.
     """
-    _fenced(connection, held, "yield_job", idle=idle)
-    log_event(connection, held.job_id, "yielded", idle=idle)
+    _fenced(connection, held, "yield_job", idle=idle, rest=rest_seconds)
+    log_event(connection, held.job_id, "yielded", idle=idle, rest_seconds=round(rest_seconds, 3))
 
 
 def hold_up(
@@ -174,13 +180,16 @@ def hold_up(
     Returns the seconds until then, or None where nothing but this has happened for ``limit_seconds``: the job is
     still held and the caller's to fail.
     """
+    base, longest = _COOL_DOWN_SECONDS, _LONGEST_COOL_DOWN_SECONDS
+    if retry_after is not None:
+        base, longest = _LEAST_RETRY_AFTER_SECONDS, _LONGEST_RETRY_AFTER_SECONDS
     cool_down = connection.execute(
         _SQL["start_cool_down"],
         {
             "provider": provider,
-            "retry_after": retry_after,
-            "base": _COOL_DOWN_SECONDS,
-            "longest": _LONGEST_COOL_DOWN_SECONDS,
+            "wanted": max(base, retry_after or 0.0),
+            "base": base,
+            "longest": longest,
             "reason": error.message,
         },
     ).fetchone()
@@ -212,7 +221,7 @@ def retry_later(connection: Connection, held: Claim, error: OpdexError, max_atte
 def fail(connection: Connection, held: Claim, error: OpdexError, *, parked: bool) -> None:
     """End the job as failed; parked, it is tried again by itself with growing delays."""
     row = _fenced(connection, held, "fail", message=error.message, code=error.code, parked=parked)
-    next_try = row["next_try_at"].isoformat() if row["next_try_at"] else None
+    next_try = row["next_try_at"].astimezone(UTC).isoformat() if row["next_try_at"] else None
     log_event(connection, held.job_id, "failed", error_code=error.code, reason=error.message, next_try_at=next_try)
 
 

@@ -14,7 +14,7 @@ UPDATE jobs j SET
     last_error = %(message)s, error_code = %(code)s,
     completed_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL ELSE now() END,
     next_try_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL
-                       ELSE now() + make_interval(secs => least(86400, 600 * 2 ^ j.parkings)) END,
+                       ELSE now() + make_interval(secs => least(86400, 600 * 2 ^ least(20, j.parkings))) END,
     updated_at = now()
 FROM lapsed
 WHERE j.id = lapsed.id
@@ -34,7 +34,7 @@ UPDATE jobs j SET
     started_at = coalesce(j.started_at, now()), slice_started_at = now(), updated_at = now()
 FROM ready
 WHERE j.id = ready.id
-RETURNING j.id, j.spec_id, j.lease_token, j.attempts, j.slices, j.idle_slices, j.kind
+RETURNING j.id AS job_id, j.spec_id, j.lease_token, j.attempts, j.slices, j.idle_slices, j.error_code
 
 -- name: next_ready
 SELECT id FROM jobs
@@ -46,7 +46,8 @@ ORDER BY ready_at, id LIMIT 1
 -- Counts what is embedded already for the current revision; the first count for a revision is what was reused.
 WITH target AS (
     SELECT j.id, s.id AS spec_id, s.current_revision AS revision, j.fresh_after,
-           j.planned_revision IS NOT DISTINCT FROM s.current_revision AS planned_before
+           j.planned_revision IS NOT DISTINCT FROM s.current_revision
+               AND j.planned_model_id IS NOT DISTINCT FROM %(model_id)s AS planned_before
     FROM jobs j JOIN specs s ON s.id = j.spec_id
     WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
     FOR UPDATE OF j
@@ -58,7 +59,7 @@ WITH target AS (
          AND (t.fresh_after IS NULL OR v.made_at > t.fresh_after)
 )
 UPDATE jobs j SET
-    revision = t.revision, planned_revision = t.revision, operation_count = c.operations,
+    revision = t.revision, planned_revision = t.revision, planned_model_id = %(model_id)s, operation_count = c.operations,
     embedded_so_far = CASE WHEN t.planned_before THEN greatest(j.embedded_so_far, c.embedded) ELSE c.embedded END,
     reused = CASE WHEN t.planned_before THEN j.reused ELSE c.embedded END,
     slice_embedded = CASE WHEN t.planned_before THEN greatest(j.embedded_so_far, c.embedded) ELSE c.embedded END,
@@ -90,10 +91,13 @@ SELECT id FROM jobs WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND 
 -- name: record_progress
 UPDATE jobs j SET
     embedded_so_far = %(embedded_so_far)s, lease_expires_at = now() + make_interval(secs => %(lease)s),
-    idle_slices = 0, held_up_since = NULL, last_progress_at = now(), updated_at = now()
+    idle_slices = 0, held_up_since = NULL, last_error = '', error_code = NULL,
+    last_progress_at = now(), updated_at = now()
 FROM specs s
 WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running' AND s.id = j.spec_id
-RETURNING s.current_revision, j.fresh_after
+RETURNING s.current_revision, j.fresh_after,
+    (SELECT extract(epoch FROM until - now())::float8 FROM cool_downs
+     WHERE provider = %(provider)s AND until > now()) AS cool_down_seconds
 
 -- name: record_vectors
 -- Sorted by key, so that two jobs with the same texts queue up for the rows instead of deadlocking.
@@ -106,7 +110,7 @@ WHERE vectors.made_at <= %(fresh_after)s::timestamptz
 
 -- name: yield_job
 UPDATE jobs SET
-    status = 'pending', ready_at = clock_timestamp(), lease_expires_at = NULL,
+    status = 'pending', ready_at = clock_timestamp() + make_interval(secs => %(rest)s), lease_expires_at = NULL,
     idle_slices = idle_slices + CASE WHEN %(idle)s THEN 1 ELSE 0 END, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
 RETURNING id
@@ -114,12 +118,11 @@ RETURNING id
 -- name: start_cool_down
 -- Workers that run into the same cool-down together add no strike: only a call after its end does.
 INSERT INTO cool_downs AS c (provider, until, reason)
-VALUES (%(provider)s, now() + make_interval(secs => coalesce(%(retry_after)s::float8, %(base)s)), %(reason)s)
+VALUES (%(provider)s, now() + make_interval(secs => least(%(longest)s::float8, %(wanted)s)), %(reason)s)
 ON CONFLICT (provider) DO UPDATE SET
     strikes = CASE WHEN c.until > now() THEN c.strikes ELSE c.strikes + 1 END,
-    until = greatest(c.until, now() + make_interval(secs => coalesce(
-        %(retry_after)s::float8,
-        least(%(longest)s, %(base)s * 2 ^ least(20, CASE WHEN c.until > now() THEN c.strikes - 1 ELSE c.strikes END))))),
+    until = greatest(c.until, now() + make_interval(secs => least(%(longest)s::float8, greatest(
+        %(wanted)s, %(base)s * 2 ^ least(20, CASE WHEN c.until > now() THEN c.strikes - 1 ELSE c.strikes END))))),
     reason = excluded.reason
 RETURNING until, extract(epoch FROM until - now())::float8 AS seconds
 
@@ -136,7 +139,7 @@ RETURNING id
 
 -- name: retry_later
 UPDATE jobs SET
-    status = 'pending', attempts = greatest(attempts, 1) + 1, idle_slices = 0,
+    status = 'pending', attempts = greatest(attempts, 1) + 1, idle_slices = 0, held_up_since = NULL,
     ready_at = now() + make_interval(secs => least(300, 2 * 4 ^ greatest(attempts - 1, 0)) * (0.5 + random() / 2)),
     lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running' AND attempts < %(max_attempts)s
@@ -145,7 +148,7 @@ RETURNING attempts, extract(epoch FROM ready_at - now())::float8 AS seconds
 -- name: fail
 UPDATE jobs SET
     status = 'failed', lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s,
-    next_try_at = CASE WHEN %(parked)s THEN now() + make_interval(secs => least(86400, 600 * 2 ^ parkings)) END,
+    next_try_at = CASE WHEN %(parked)s THEN now() + make_interval(secs => least(86400, 600 * 2 ^ least(20, parkings))) END,
     completed_at = now(), updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
 RETURNING next_try_at
@@ -154,7 +157,7 @@ RETURNING next_try_at
 -- The spec before the job: the order in which uploads and deletes lock them too.
 SELECT s.current_revision FROM specs s
 WHERE s.id = (SELECT spec_id FROM jobs WHERE id = %(job_id)s)
-FOR UPDATE
+FOR NO KEY UPDATE
 
 -- name: succeed
 UPDATE jobs j SET

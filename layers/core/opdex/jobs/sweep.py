@@ -58,5 +58,5 @@ def _unpark(database: Database) -> int:
         with database.transaction() as connection:
             # Under the spec's lock: a second sweep, or an upload, may have been here first.
             if connection.execute(_SQL["still_parked"], job).fetchone():
-                enqueue(connection, job["spec_id"], "reconciler", parkings=job["parkings"] + 1)
+                enqueue(connection, job["spec_id"], "reconciler", resumes=job["id"])
     return len(due)

@@ -1,7 +1,7 @@
 -- What the sweep looks for.
 
 -- name: due_parked
-SELECT id, spec_id, parkings FROM jobs
+SELECT id, spec_id FROM jobs
 WHERE next_try_at <= now() AND spec_id IS NOT NULL
 ORDER BY next_try_at LIMIT 100
 
@@ -21,13 +21,13 @@ WHERE s.id = %(spec_id)s
       SELECT FROM jobs j
       WHERE j.id = (SELECT max(newest.id) FROM jobs newest WHERE newest.spec_id = s.id) AND j.status <> 'succeeded'
   )
-FOR UPDATE
+FOR NO KEY UPDATE
 
 -- name: still_parked
 SELECT s.id FROM specs s
 WHERE s.id = %(spec_id)s
   AND EXISTS (SELECT FROM jobs j WHERE j.id = %(id)s AND j.next_try_at <= now())
-FOR UPDATE
+FOR NO KEY UPDATE
 
 -- name: ready_jobs
 SELECT id FROM jobs
