@@ -98,6 +98,7 @@ def test_open_job_is_upgraded_when_a_reembed_comes_in_the_middle_of_it(engine: E
 
     def reembed(texts: Sequence[str]) -> None:
         if len(engine.embedder.calls) == 1:
+            wait_until(lambda: engine.job(job_id).embedded_so_far == 1)
             upgrades.append(engine.transact(lambda c: enqueue.reembed(c, CATALOG, "users")))
 
     engine.embedder.script = reembed

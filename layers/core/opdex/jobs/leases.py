@@ -58,7 +58,6 @@ class Plan:
     """What is left to embed for one revision; ``embedded`` operations have their vector already."""
 
     revision: int
-    operation_count: int
     embedded: int
     fresh_after: datetime | None
     missing: tuple[MissingText, ...]
@@ -117,7 +116,6 @@ def plan(connection: Connection, held: Claim, model: RegisteredModel) -> Plan:
     )  # fmt: skip
     return Plan(
         revision=row["revision"],
-        operation_count=row["operation_count"],
         embedded=row["embedded_so_far"],
         fresh_after=row["fresh_after"],
         missing=tuple(MissingText(**text) for text in missing),

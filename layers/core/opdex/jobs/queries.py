@@ -1,5 +1,7 @@
 """What clients read of jobs. Each function is one indexed query or two, cheap to poll."""
 
+from typing import Any
+
 from opdex.database import Connection, load_statements
 from opdex.errors import CatalogNotFound, JobNotFound
 from opdex.jobs.models import EmbeddingHealth, EmbeddingStatus, Job, JobStatus, JobWithEvents
@@ -36,10 +38,7 @@ def list_jobs(
     before: int | None = None,
 ) -> list[Job]:
     """Return a catalog's jobs, newest first, from the one before ``before``; a deleted spec's too."""
-    values = {
-        "catalog_id": catalog_id, "status": status, "spec_name": spec_name, "limit": limit, "before": before,
-    }  # fmt: skip
-    rows = connection.execute(_SQL["list_jobs"], values).fetchall()
+    rows = _jobs(connection, catalog_id=catalog_id, status=status, spec_name=spec_name, limit=limit, before=before)
     if not rows:
         _require_catalog(connection, catalog_id)
     return [Job(**row) for row in rows]
@@ -47,10 +46,15 @@ def list_jobs(
 
 def get_job(connection: Connection, job_id: int) -> JobWithEvents:
     """Return a job with its events, oldest first. Raises JobNotFound."""
-    row = connection.execute(_SQL["get_job"], {"job_id": job_id}).fetchone()
-    if row is None:
+    rows = _jobs(connection, job_id=job_id, limit=1)
+    if not rows:
         raise JobNotFound(f"No embedding job {job_id}.")
-    return JobWithEvents(**row, events=connection.execute(_SQL["events_of_job"], {"job_id": job_id}).fetchall())
+    return JobWithEvents(**rows[0], events=connection.execute(_SQL["events_of_job"], {"job_id": job_id}).fetchall())
+
+
+def _jobs(connection: Connection, **wanted: Any) -> list[dict[str, Any]]:
+    anything = dict.fromkeys(("job_id", "catalog_id", "status", "spec_name", "before"))
+    return connection.execute(_SQL["jobs"], {**anything, **wanted}).fetchall()
 
 
 def _require_catalog(connection: Connection, catalog_id: str) -> None:

@@ -41,22 +41,17 @@ LEFT JOIN LATERAL (SELECT jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER 
 WHERE s.catalog_id = %(catalog_id)s
 GROUP BY s.catalog_id
 
--- name: list_jobs
+-- name: jobs
 SELECT id, catalog_id, spec_name, kind, status, attempts, last_error, error_code, next_try_at, revision,
        operation_count, CASE WHEN status = 'running' THEN embedded_so_far END AS embedded_so_far, reused, slices,
        created_at, started_at, updated_at, completed_at
 FROM jobs
-WHERE catalog_id = %(catalog_id)s
+WHERE (%(job_id)s::bigint IS NULL OR id = %(job_id)s)
+  AND (%(catalog_id)s::text IS NULL OR catalog_id = %(catalog_id)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(spec_name)s::text IS NULL OR spec_name = %(spec_name)s)
   AND (%(before)s::bigint IS NULL OR id < %(before)s)
 ORDER BY id DESC LIMIT %(limit)s
-
--- name: get_job
-SELECT id, catalog_id, spec_name, kind, status, attempts, last_error, error_code, next_try_at, revision,
-       operation_count, CASE WHEN status = 'running' THEN embedded_so_far END AS embedded_so_far, reused, slices,
-       created_at, started_at, updated_at, completed_at
-FROM jobs WHERE id = %(job_id)s
 
 -- name: events_of_job
 -- The newest thousand, oldest first: an answer of a Lambda has a limit.
