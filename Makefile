@@ -7,12 +7,20 @@ UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/version = "\(.*\)"/\1/p;q}' u
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 PYTHON := .venv/bin/python
 READY := .venv/.ready
+PYTHON3 = $(shell command -v python3.13 || command -v python3)
+NO_PYTHON = { echo "Opdex needs Python 3.13: install it, so that python3.13 is on PATH." >&2; exit 1; }
 
 export PYTHONPATH := layers/core:.
 export SAM_CLI_TELEMETRY := 0
 export UV_PYTHON_PREFERENCE ?= system
-# An empty or missing HOME is no reason to fail.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# An empty or missing HOME is no reason to fail, nor are caches in it that belong to another user.
 export HOME := $(or $(HOME),$(CURDIR)/.local/home)
+export __SAM_CLI_APP_DIR := $(CURDIR)/.aws-sam/cli
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uv
+export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
+    until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
+    if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
 .PHONY: help run test check lock build bench clean
 help:  ## Show this list
@@ -47,12 +55,15 @@ clean:  ## Remove what can be made again; the data in .local stays
 # The lock's addresses are neutral on purpose, so packages are installed from its export, by hash.
 $(READY): pyproject.toml uv.lock .python-version $(filter .tools/%,$(UV))
 	@echo "Installing what is needed into .venv ..."
-	@test -x $(PYTHON) || $(UV) venv --quiet --python 3.13 .venv
+	@test -x $(PYTHON) || $(UV) python find --quiet 3.13 >/dev/null 2>&1 || \
+	    UV_HTTP_TIMEOUT=10 UV_HTTP_RETRIES=1 $(UV) python install --quiet 3.13 >/dev/null 2>&1 || $(NO_PYTHON)
+	@test -x $(PYTHON) || $(UV) venv --quiet --clear --python 3.13 .venv
 	@$(UV) export --quiet --frozen --no-emit-project | $(UV) pip sync --quiet --python $(PYTHON) --require-hashes -
 	@touch $@
 
 .tools/bin/uv: uv.lock
 	@echo "Installing uv into .tools ..."
-	@python3 -m venv .tools
-	@.tools/bin/pip install --quiet uv==$(UV_VERSION)
+	@test -n "$(PYTHON3)" || $(NO_PYTHON)
+	@$(PYTHON3) -m venv .tools
+	@.tools/bin/pip install --quiet --no-cache-dir uv==$(UV_VERSION)
 	@touch $@
