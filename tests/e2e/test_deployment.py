@@ -42,6 +42,15 @@ def test_event_source_takes_two_at_once_when_there_is_one_worker(functions: Any)
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+def test_metrics_go_to_the_stacks_namespace_when_deployed(functions: Any) -> None:
+    environments = [f["Environment"]["Variables"] for f in functions.list_functions()["Functions"]]
+    assert {variables["POWERTOOLS_METRICS_NAMESPACE"] for variables in environments} == {"opdex"}
+
+
+def test_functions_are_in_no_vpc_when_no_subnets_are_given(functions: Any) -> None:
+    assert not any(f.get("VpcConfig", {}).get("SubnetIds") for f in functions.list_functions()["Functions"])
+
+
 @pytest.mark.parametrize("foreign", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
 @pytest.mark.parametrize("path", ["/2015-03-31/functions", "/_ministack/health"])
 def test_emulator_refuses_when_a_page_of_another_site_asks(

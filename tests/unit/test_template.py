@@ -6,6 +6,7 @@ import pytest
 
 from local.build import TEMPLATE
 from local.template import read_template
+from opdex.embedding.minilm import MODEL
 
 template = read_template(TEMPLATE)
 resources = template["Resources"]
@@ -90,3 +91,22 @@ def test_parameter_says_what_it_is_when_asked_for(name: str) -> None:
     about = template["Parameters"][name]
     assert about["Description"]
     assert name == "DatabaseSecretArn" or "Default" in about
+
+
+def test_metrics_have_a_namespace_of_their_own_when_a_stack_is_deployed() -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == {"Ref": "AWS::StackName"}
+
+
+def test_functions_are_in_a_vpc_when_subnets_are_given_and_only_then() -> None:
+    condition, inside, outside = template["Globals"]["Function"]["VpcConfig"]["Fn::If"]
+    assert template["Conditions"][condition] == {
+        "Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "VpcSubnetIds"}]}, ""]}]
+    }
+    assert inside == {"SubnetIds": {"Ref": "VpcSubnetIds"}, "SecurityGroupIds": {"Ref": "VpcSecurityGroupIds"}}
+    assert outside == {"Ref": "AWS::NoValue"}
+
+
+def test_rule_names_the_embedded_model_when_another_is_refused() -> None:
+    (assertion,) = template["Rules"]["MinilmHasOneModel"]["Assertions"]
+    assert assertion["Assert"]["Fn::Contains"][0] == ["", MODEL]
