@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
-
 from tests.e2e.system import PROJECT, System, started_system
+from tests.ollama_server import OllamaServer
 
 EXAMPLE = PROJECT / "docs" / "examples" / "library.yaml"
 
@@ -81,21 +80,32 @@ def test_run_indexes_keeps_and_cleans_up_when_it_is_ended_and_started_again(tmp_
         assert system.statuses("local")[0]["embedding_count"] == status["embedding_count"]
 
 
-def test_run_starts_postgres_again_when_it_has_died(tmp_path: Path) -> None:
-    with started_system(tmp_path) as system:
-        system.create_catalog("kept")
-        pid_file = tmp_path / "data" / "postgres" / "data" / "postmaster.pid"
-        killed = pid_file.read_text().split()[0]
-        os.kill(int(killed), signal.SIGKILL)
+def test_run_goes_on_when_postgres_dies_under_it(tmp_path: Path) -> None:
+    with OllamaServer(seconds_per_text=0.1, calls_at_once=1) as server:
+        options = (
+            f"--spec={EXAMPLE}",
+            "--embedding-provider=ollama",
+            f"--embedding-url={server.url}",
+            "--function-variable=EMBEDDING_CHUNK_SECONDS=0.5",
+            "--function-variable=LEASE_SECONDS=4",
+            "--function-variable=HEARTBEAT_SECONDS=1",
+        )
+        with started_system(tmp_path, *options) as system:
+            pid_file = tmp_path / "data" / "postgres" / "data" / "postmaster.pid"
+            _wait_until(lambda: len(server.texts) > 5, "nothing is indexed")
+            killed = pid_file.read_text().split()[0]
+            os.kill(int(killed), signal.SIGKILL)
 
-        def is_another() -> bool:
-            return pid_file.exists() and pid_file.read_text().split()[:1] not in ([], [killed])
+            def is_another() -> bool:
+                return pid_file.exists() and pid_file.read_text().split()[:1] not in ([], [killed])
 
-        _wait_until(is_another, "Postgres was not started again")
-        _wait_until(lambda: system.http.get("/healthz").is_success, "Postgres does not come back")
-        assert system.call("GET", "/api-catalogs/kept")["id"] == "kept"
-        with psycopg.connect(system.endpoint["database_url"]) as connection:
-            assert connection.execute("SELECT count(*) FROM catalogs").fetchone() == (1,)
+            def said() -> str:
+                return (tmp_path / "run.log").read_text()
+
+            _wait_until(is_another, "Postgres was not started again")
+            _wait_until(lambda: "are searchable after" in said(), "what was being indexed is not")
+            _end(system, signal.SIGTERM)
+            assert "Traceback" not in said()
 
 
 def test_two_runs_do_not_touch_when_their_ports_and_folders_differ(tmp_path: Path) -> None:
