@@ -1,0 +1,38 @@
+"""``python -m tests.faults --minutes 10 --seed N``: break the engine, and say whether it broke."""
+
+import argparse
+import json
+import secrets
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from local.scratch import scratch_folder
+from tests.faults.harness import Run
+
+
+def main() -> int:
+    """Play one run, print its figures, and return 1 where an invariant broke."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--workers", type=int, default=3)
+    options = parser.parse_args()
+    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    with scratch_folder(Path(tempfile.gettempdir()) / "faults") as folder:
+        figures = asdict(Run(folder, seed, options.minutes * 60, options.workers).play())
+    for name, value in figures.items():
+        if name not in ("broken", "acts"):
+            print(f"{name.replace('_', ' '):24} {value}")
+    for line in figures["broken"]:
+        print(f"BROKEN {line}")
+    print(json.dumps(figures))
+    if figures["broken"]:
+        print(f"again with: python -m tests.faults --minutes {options.minutes:g} --seed {seed}")
+    return bool(figures["broken"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""What runs in the processes that are killed, frozen and cut off: embed workers and sweeps, the product's own code."""
+
+import json
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from psycopg.rows import DictRow
+from pydantic import SecretStr
+
+from opdex.database import Connection, Database
+from opdex.embedding import make_embedder
+from opdex.errors import OpdexError, QueueUnavailable
+from opdex.indexing.deadline import Deadline
+from opdex.indexing.intake import receive
+from opdex.indexing.worker import Worker
+from opdex.jobs.sweep import sweep
+from opdex.jobs.wakeups import WakeUp, WakeUpSender
+from opdex.observability import logger
+from opdex.settings import EmbedSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """All that a process needs to know, and what is wrong with it."""
+
+    name: str
+    queue_port: int
+    database_url: str
+    embedding_url: str
+    lease_seconds: float
+    heartbeat_seconds: float
+    call_timeout_seconds: float = 2.0
+    calls_in_flight: int = 2
+    dies_at_statement: int | None = None
+    heartbeat_fails: bool = False
+    refused_share: float = 0.0  # of statements that the database refuses
+    seed: int = 0
+
+    def settings(self) -> EmbedSettings:
+        """Return the settings that the function would have read from its environment."""
+        return EmbedSettings(
+            database_url=SecretStr(self.database_url),
+            embed_queue_url="unused",
+            embedding_provider="ollama",
+            embedding_url=self.embedding_url,
+            embedding_timeout_seconds=self.call_timeout_seconds,
+            embedding_calls_in_flight=self.calls_in_flight,
+            lease_seconds=self.lease_seconds,
+            heartbeat_seconds=self.heartbeat_seconds,
+        )
+
+
+class _FaultyConnection(psycopg.Connection[DictRow]):
+    """A connection on which a statement may be the process's last, or be refused. BEGIN and COMMIT are statements."""
+
+    fate: "_Fate"
+
+    def wait[T](self, gen: Generator[Any, Any, T], interval: float = 0.1, timeout: float | None = None) -> T:
+        self.fate.strike()
+        if gen.__name__ == "_execute_gen":  # not BEGIN, COMMIT and ROLLBACK: no database refuses the last
+            try:
+                self.fate.refuse()
+            except psycopg.Error:
+                gen.close()
+                raise
+        return super().wait(gen, interval, timeout)
+
+
+class _Fate:
+    """Counts the statements of a process and does to them what its assignment says."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._random = random.Random(assignment.seed)
+        self._statements = 0
+
+    def strike(self) -> None:
+        self._statements += 1
+        if self._statements == self._assignment.dies_at_statement:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def refuse(self) -> None:
+        if self._assignment.heartbeat_fails and threading.current_thread().name == "heartbeat":
+            raise psycopg.OperationalError("scripted: the heartbeat's connection is gone")
+        if self._random.random() < self._assignment.refused_share:
+            refusal = self._random.choice((psycopg.errors.SerializationFailure, psycopg.errors.DiskFull))
+            raise refusal("scripted refusal")
+
+
+class FaultyDatabase(Database):
+    """The product's own database access, with connections that say whose they are and may be struck."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment.settings())
+        self._name = assignment.name
+        self._fate = _Fate(assignment)
+
+    def connect(self) -> Connection:
+        connection = super().connect()
+        connection.execute("SELECT set_config('application_name', %s, false)", [self._name])
+        connection.__class__ = _FaultyConnection
+        connection.fate = self._fate  # type: ignore[attr-defined]
+        return connection
+
+
+class QueueClient(WakeUpSender):
+    """The process's side of the test's queue: one line of JSON there, one back. Not for two threads at once."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__("unused")
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._file = self._socket.makefile("rw", encoding="utf-8")
+
+    def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
+        body = wake_up.model_dump_json(exclude_none=True)
+        if not self.ask("send", body=body, delay=delay_seconds)["taken"]:
+            raise QueueUnavailable(cause="scripted")
+
+    def see_again(self, receipt_handle: str, after_seconds: int) -> None:
+        self.ask("again", receipt=int(receipt_handle), after=after_seconds)
+
+    def ask(self, act: str, **values: object) -> dict[str, Any]:
+        """Return the queue's answer. Raises EOFError where the run is over."""
+        try:
+            self._file.write(json.dumps({"act": act, **values}) + "\n")
+            self._file.flush()
+            answer = self._file.readline()
+        except OSError as error:
+            raise EOFError from error
+        if not answer:
+            raise EOFError
+        return dict(json.loads(answer))
+
+
+def work(assignment: Assignment) -> None:
+    """Handle one message after another until killed, or until the queue ends."""
+    logger.setLevel("CRITICAL")
+    queue = QueueClient(assignment.queue_port)
+    settings = assignment.settings()
+    worker = Worker(settings, FaultyDatabase(assignment), make_embedder(settings), queue)
+    try:
+        while True:
+            message = queue.ask("receive")
+            if message["body"] is None:
+                continue
+            ends_at = time.monotonic() + message["seconds"]
+            deadline = Deadline(lambda ends_at=ends_at: int((ends_at - time.monotonic()) * 1000))  # type: ignore[misc]
+            record = SQSRecord(
+                {"messageId": "wake-up", "receiptHandle": str(message["receipt"]), "body": message["body"]}
+            )
+            try:
+                receive(record, worker, queue, deadline)
+            except OpdexError as error:
+                queue.ask("refused", receipt=message["receipt"], reason=error.code)
+            else:
+                queue.ask("done", receipt=message["receipt"])
+    except EOFError:
+        return
+
+
+def sweep_once(assignment: Assignment, workers: int) -> None:
+    """Make one pass of the sweep, as the scheduled function does."""
+    settings = assignment.settings()
+    try:
+        sweep(
+            FaultyDatabase(assignment),
+            QueueClient(assignment.queue_port),
+            make_embedder(settings).identity,
+            workers=workers,
+            max_attempts=settings.max_attempts,
+            retention_days=14,
+        )
+    except (OpdexError, EOFError):
+        return  # the next pass repairs what this one could not
