@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -213,6 +214,7 @@ class Run:
         self._undo: list[tuple[float, Callable[[], None]]] = []
         self._sweeps: list[BaseProcess] = []
         self._frozen: set[int] = set()
+        self._locks: list[threading.Thread] = []
         self._killed: list[tuple[int, float]] = []  # jobs whose worker was killed, and when by the database's clock
         self._versions = itertools.count(1)
 
@@ -372,10 +374,17 @@ class Run:
         self.stage.postgres.start()
 
     def _hold_lock(self) -> None:
-        connection = psycopg.connect(self.stage.postgres.url(), application_name="clock")
         table = self.dice.random.choice(("jobs", "specs", "vectors", "cool_downs"))
-        connection.execute(f"SELECT FROM {table} ORDER BY random() LIMIT 20 FOR UPDATE SKIP LOCKED".encode())
-        self._later(self.dice.seconds(0.5, 3.0), connection.close)
+        lock = f"SELECT FROM {table} ORDER BY random() LIMIT 20 FOR UPDATE SKIP LOCKED"
+        seconds = self.dice.seconds(0.5, 3.0)
+
+        def hold() -> None:
+            with contextlib.suppress(psycopg.Error), self.stage.sql() as c, c.transaction():
+                c.execute(lock.encode())
+                c.execute("SELECT pg_sleep(%s)", [seconds])
+
+        self._locks.append(threading.Thread(target=hold, name="lock"))
+        self._locks[-1].start()
 
     # To the provider.
 
@@ -431,6 +440,8 @@ class Run:
         for _, undo in self._undo:
             undo()
         self._undo.clear()
+        for lock in self._locks:
+            lock.join()
         for pid in list(self._frozen):
             self._thaw(pid)
         self.stage.provider.outage = None
@@ -478,7 +489,7 @@ class Run:
         figures.kills_with_lease = len(self._killed)
         if recoveries:
             figures.recovery_p50 = round(statistics.median(recoveries), 2)
-            figures.recovery_p95 = round(recoveries[int(0.95 * (len(recoveries) - 1))], 2)
+            figures.recovery_p95 = round(recoveries[min(len(recoveries) - 1, int(0.95 * len(recoveries)))], 2)
             figures.recovery_max = round(recoveries[-1], 2)
         figures.messages, figures.messages_lost = stage.queue.sent, stage.queue.lost
         calls = stage.provider.calls

@@ -137,7 +137,8 @@ _FORBIDDEN = {
             FROM fault_journal WHERE planned_revision IS NOT NULL) j
         WHERE embedded_so_far < before""",
     "progress: more embedded than there are operations": """
-        SELECT * FROM fault_journal WHERE embedded_so_far > operation_count AND status IN ('running', 'succeeded')""",
+        SELECT * FROM fault_journal
+        WHERE embedded_so_far > operation_count AND planned_revision = revision AND status IN ('running', 'succeeded')""",
     "re-embed: published a vector that is older than it asked for": """
         SELECT j.id, o.position FROM jobs j JOIN specs s ON s.id = j.spec_id
         JOIN operations o ON o.spec_id = s.id AND o.revision = j.revision

@@ -13,6 +13,9 @@ from typing import Any, Self
 from opdex.errors import QueueUnavailable
 from opdex.jobs.wakeups import WakeUp
 
+# A queue that copies the messages that are sent again for their copies would grow without end.
+_MOST_MESSAGES = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Mood:
@@ -88,7 +91,7 @@ class FaultyQueue:
             if chance() < mood.dropped:
                 self.lost += 1
                 return True
-            copies = mood.copies if chance() < mood.doubled else 1
+            copies = mood.copies if chance() < mood.doubled and len(self._bodies) < _MOST_MESSAGES else 1
             for _ in range(copies):
                 delay = min(delay_seconds, self._longest_delay)
                 delay += self._longest_delay * chance() if chance() < mood.delayed else 0.0

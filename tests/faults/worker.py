@@ -66,7 +66,9 @@ class _FaultyConnection(psycopg.Connection[DictRow]):
 
     def wait[T](self, gen: Generator[Any, Any, T], interval: float = 0.1, timeout: float | None = None) -> T:
         self.fate.strike()
-        if gen.__name__ == "_execute_gen":  # not BEGIN, COMMIT and ROLLBACK: no database refuses the last
+        if (
+            getattr(gen, "__name__", "") == "_execute_gen"
+        ):  # not BEGIN, COMMIT and ROLLBACK: no database refuses the last
             try:
                 self.fate.refuse()
             except psycopg.Error:
