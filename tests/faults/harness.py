@@ -34,7 +34,7 @@ from tests.faults.faults import Dice
 from tests.faults.invariants import JOURNAL, broken
 from tests.faults.queue import CALM, FaultyQueue
 from tests.faults.worker import Assignment, sweep_once, work
-from tests.integration.engine import document
+from tests.integration.engine import document, wait_until
 from tests.ollama_server import MODEL, OllamaServer
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -222,7 +222,8 @@ class Run:
         """Run it, and return the figures; ``broken`` is empty where everything held."""
         began = time.monotonic()
         with self.stage:
-            self.stage.start_workers(self._assign)
+            self._warm_up()
+            began = time.monotonic()
             for act in self.dice.acts():
                 if time.monotonic() - began > self._seconds:
                     break
@@ -234,6 +235,16 @@ class Run:
             self._count()
         self.figures.seconds = round(time.monotonic() - began, 1)
         return self.figures
+
+    def _warm_up(self) -> None:
+        """Let the model's first vector be written: it settles the dimension, before anything answers a wrong one."""
+        self.stage.start_workers()
+        job_id = self.stage.upload("warm", "warm", ["first thing"])
+        with self.stage.sql() as c:
+            query = "SELECT FROM jobs WHERE id = %s AND status = 'succeeded'"
+            wait_until(lambda: c.execute(query, [job_id]).fetchone() is not None, 30)
+        self.stage.end_workers()
+        self.stage.start_workers(self._assign)
 
     def _act(self, name: str) -> None:
         self.figures.acts[name] = self.figures.acts.get(name, 0) + 1

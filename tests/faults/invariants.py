@@ -128,7 +128,7 @@ _FORBIDDEN = {
               AND (e.event = 'retried' OR (e.event = 'lease_lost' AND e.detail ->> 'status' = 'pending'))
               AND e.id > coalesce((SELECT max(id) FROM job_events u WHERE u.job_id = j.id AND u.event = 'upgraded'), 0)
         ) counted
-        WHERE j.attempts <> counted.failures + 1 AND NOT (j.attempts = 0 AND j.status = 'cancelled')""",
+        WHERE j.attempts <> counted.failures + 1 AND NOT (j.attempts = 0 AND j.status IN ('pending', 'cancelled'))""",
     "attempts: more than five": "SELECT * FROM fault_journal WHERE attempts > 5",
     "progress: fell within a job, revision and planning": """
         SELECT * FROM (
@@ -138,7 +138,8 @@ _FORBIDDEN = {
         WHERE embedded_so_far < before""",
     "progress: more embedded than there are operations": """
         SELECT * FROM fault_journal
-        WHERE embedded_so_far > operation_count AND planned_revision = revision AND status IN ('running', 'succeeded')""",
+        WHERE embedded_so_far > operation_count AND planned_revision = revision
+          AND status IN ('running', 'succeeded')""",
     "re-embed: published a vector that is older than it asked for": """
         SELECT j.id, o.position FROM jobs j JOIN specs s ON s.id = j.spec_id
         JOIN operations o ON o.spec_id = s.id AND o.revision = j.revision

@@ -24,7 +24,7 @@ from opdex.indexing.intake import receive
 from opdex.indexing.worker import Worker
 from opdex.jobs.sweep import sweep
 from opdex.jobs.wakeups import WakeUp, WakeUpSender
-from opdex.observability import logger
+from opdex.observability import logger, metrics
 from opdex.settings import EmbedSettings
 
 
@@ -165,6 +165,7 @@ def work(assignment: Assignment) -> None:
                 queue.ask("refused", receipt=message["receipt"], reason=error.code)
             else:
                 queue.ask("done", receipt=message["receipt"])
+            metrics.clear_metrics()
     except EOFError:
         return
 
