@@ -41,20 +41,16 @@ class EmbeddedPostgres:
         self._data = self._folder / "data"
         self._durable = durable
         self._binaries = _binaries()
+        self._copies = ExitStack()
         self._process: Process | None = None
         self._port = 0
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            if unprivileged_uid(self._data) != os.geteuid() and is_closed_to_others(self._binaries / "postgres"):
-                self._binaries = _readable_copy(self._binaries, stack.enter_context(scratch_folder(self._folder)))
-            stack.callback(self.stop)
-            self.start()
-            self._stack = stack.pop_all()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self.stop()
 
     @property
     def pid(self) -> int | None:
@@ -67,7 +63,16 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Start the server, on its earlier port where it had one, and return once it answers. Raises LocalRunError."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._process is None:
+            self._binaries = self._reachable_binaries()
         if not self._data.exists():
             self._initialise()
         deadline = time.monotonic() + _START_SECONDS
@@ -81,6 +86,14 @@ class EmbeddedPostgres:
         """Stop the server at once but cleanly; what was committed is kept."""
         if self._process is not None:
             self._process.stop()
+            self._process = None
+        self._copies.close()
+
+    def _reachable_binaries(self) -> Path:
+        binaries = _binaries()
+        if unprivileged_uid(self._data) == os.geteuid() or not is_closed_to_others(binaries / "postgres"):
+            return binaries
+        return _readable_copy(binaries, self._copies.enter_context(scratch_folder(self._folder)))
 
     def _initialise(self) -> None:
         (self._folder / "password").touch(mode=0o600)

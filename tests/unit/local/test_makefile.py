@@ -10,11 +10,15 @@ import pytest
 from local.build import PROJECT
 
 
+# What an outer make, or a user's own settings, would change.
+_OF_THE_CALLER = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "UV_CACHE_DIR", "XDG_CACHE_HOME")
+
+
 def _make(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run make in a copy of the project's root that has nothing installed."""
     for file in ("Makefile", "pyproject.toml", "uv.lock", ".python-version"):
         shutil.copy(PROJECT / file, folder)
-    given = {name: value for name, value in os.environ.items() if name not in ("UV_CACHE_DIR", "XDG_CACHE_HOME")}
+    given = {name: value for name, value in os.environ.items() if name not in _OF_THE_CALLER}
     return subprocess.run(
         ["make", *arguments], cwd=folder, capture_output=True, text=True, check=False, env=given | environment
     )
