@@ -33,7 +33,7 @@ from opdex.settings import DatabaseSettings
 from tests.faults.faults import Dice
 from tests.faults.invariants import JOURNAL, broken
 from tests.faults.queue import CALM, FaultyQueue
-from tests.faults.worker import Assignment, sweep_once, work
+from tests.faults.worker import Assignment, signed, sweep_once, work
 from tests.integration.engine import document, wait_until
 from tests.ollama_server import MODEL, OllamaServer
 
@@ -47,7 +47,7 @@ _LONGEST_DELAY_SECONDS = 3.0
 _INVOCATION_SECONDS = 6.0
 _VISIBILITY_SECONDS = 6 * _INVOCATION_SECONDS
 _FREEZE_SECONDS = _LEASE_SECONDS + 1.5
-_TEXTS_A_CALL, _CALLS_IN_FLIGHT = 32, 2
+TEXTS_A_CALL, CALLS_IN_FLIGHT = 32, 2
 _PAUSE_SECONDS = 0.25
 _SECONDS_PER_TEXT = 0.015
 _CATALOGS, _SPECS = ("north", "south", "east"), 20
@@ -96,9 +96,7 @@ class ClientDatabase(Database):
         self._name = name
 
     def connect(self) -> Connection:
-        connection = super().connect()
-        connection.execute("SELECT set_config('application_name', %s, false)", [self._name])
-        return connection
+        return signed(super().connect(), self._name)
 
 
 class Stage:
@@ -145,7 +143,7 @@ class Stage:
             embedding_url=self.provider.url,
             lease_seconds=_LEASE_SECONDS,
             heartbeat_seconds=_HEARTBEAT_SECONDS,
-            calls_in_flight=_CALLS_IN_FLIGHT,
+            calls_in_flight=CALLS_IN_FLIGHT,
             **faults,
         )
 

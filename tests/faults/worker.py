@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from opdex.database import Connection, Database
 from opdex.embedding import make_embedder
-from opdex.errors import OpdexError, QueueUnavailable
+from opdex.errors import DatabaseUnavailable, OpdexError, QueueUnavailable
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.intake import receive
 from opdex.indexing.worker import Worker
@@ -98,6 +98,15 @@ class _Fate:
             raise refusal("scripted refusal")
 
 
+def signed(connection: Connection, name: str) -> Connection:
+    """Return the connection, which from now on tells the journal whose it is. Raises DatabaseUnavailable."""
+    try:
+        connection.execute("SELECT set_config('application_name', %s, false)", [name])
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(cause=type(error).__name__) from error
+    return connection
+
+
 class FaultyDatabase(Database):
     """The product's own database access, with connections that say whose they are and may be struck."""
 
@@ -107,8 +116,7 @@ class FaultyDatabase(Database):
         self._fate = _Fate(assignment)
 
     def connect(self) -> Connection:
-        connection = super().connect()
-        connection.execute("SELECT set_config('application_name', %s, false)", [self._name])
+        connection = signed(super().connect(), self._name)
         connection.__class__ = _FaultyConnection
         connection.fate = self._fate  # type: ignore[attr-defined]
         return connection
