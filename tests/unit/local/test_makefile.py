@@ -9,7 +9,6 @@ import pytest
 
 from local.build import PROJECT
 
-
 # What an outer make, or a user's own settings, would change.
 _OF_THE_CALLER = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "UV_CACHE_DIR", "XDG_CACHE_HOME")
 
