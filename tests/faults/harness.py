@@ -42,16 +42,28 @@ _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.faults.worker"])
 
-_LEASE_SECONDS, _HEARTBEAT_SECONDS = 2.0, 0.5
-_LONGEST_DELAY_SECONDS = 3.0
-_INVOCATION_SECONDS = 6.0
-_VISIBILITY_SECONDS = 6 * _INVOCATION_SECONDS
-_FREEZE_SECONDS = _LEASE_SECONDS + 1.5
+_FREEZE_SECONDS = 3.5
 TEXTS_A_CALL, CALLS_IN_FLIGHT = 32, 2
 _PAUSE_SECONDS = 0.25
 _SECONDS_PER_TEXT = 0.015
 _CATALOGS, _SPECS = ("north", "south", "east"), 20
 _QUIET_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long leases, invocations and delays are, in seconds."""
+
+    lease: float
+    heartbeat: float
+    longest_delay: float
+    invocation: float
+
+
+# A run under short leases sees more of them lost.
+SHORT = Timing(lease=2.0, heartbeat=0.5, longest_delay=3.0, invocation=6.0)
+# What the template sets, and SQS takes.
+TEMPLATE = Timing(lease=30.0, heartbeat=8.0, longest_delay=900.0, invocation=300.0)
 
 
 @dataclass
@@ -102,17 +114,18 @@ class ClientDatabase(Database):
 class Stage:
     """Everything that a run is played on: Postgres, provider, queue, and worker processes."""
 
-    def __init__(self, folder: Path, seed: int, workers: int) -> None:
+    def __init__(self, folder: Path, seed: int, workers: int, timing: Timing = SHORT) -> None:
         self.postgres = EmbeddedPostgres(folder, durable=False)
         self.provider = OllamaServer(base_seconds=0.03, seconds_per_text=_SECONDS_PER_TEXT)
         self.queue = FaultyQueue(
             seed,
-            longest_delay=_LONGEST_DELAY_SECONDS,
-            visibility_seconds=_VISIBILITY_SECONDS,
-            invocation_seconds=_INVOCATION_SECONDS,
+            longest_delay=timing.longest_delay,
+            visibility_seconds=6 * timing.invocation,
+            invocation_seconds=timing.invocation,
         )
         self.workers: list[tuple[Assignment, BaseProcess]] = []
         self._wanted = workers
+        self._timing = timing
         self._numbers = itertools.count(1)
         self._stack = ExitStack()
 
@@ -141,8 +154,8 @@ class Stage:
             queue_port=self.queue.port,
             database_url=self.postgres.url(),
             embedding_url=self.provider.url,
-            lease_seconds=_LEASE_SECONDS,
-            heartbeat_seconds=_HEARTBEAT_SECONDS,
+            lease_seconds=self._timing.lease,
+            heartbeat_seconds=self._timing.heartbeat,
             calls_in_flight=CALLS_IN_FLIGHT,
             **faults,
         )
