@@ -9,15 +9,15 @@ from tests.ollama_server import Failure
 # How often each act of the harness is drawn; its method has the same name.
 WEIGHTS = {
     # what clients do
-    "upload": 14.0,
+    "upload": 20.0,
     "upload_twins": 2.0,
-    "cancel": 1.0,
+    "cancel": 0.7,
     "reembed": 1.5,
     "retry_failed": 1.0,
     "delete_spec": 0.7,
     "delete_catalog": 0.15,
     # what happens to workers
-    "kill": 14.0,
+    "kill": 16.0,
     "freeze": 1.5,
     # to the database
     "cut_connections": 1.5,
@@ -26,21 +26,20 @@ WEIGHTS = {
     "hold_lock": 1.0,
     # to the provider
     "fail_calls": 3.0,
-    "provider_away": 0.7,
+    "provider_away": 0.5,
     "provider_slow": 1.0,
     # to the queue
-    "change_mood": 2.0,
+    "change_mood": 3.0,
     "junk_message": 0.5,
     # repair, and the time that it waits for
-    "sweep": 2.0,
+    "sweep": 4.0,
     "two_sweeps": 1.0,
     "killed_sweep": 1.0,
-    "pass_time": 4.0,
+    "pass_time": 1.0,
 }
 
 _MOODS = (
-    CALM,
-    CALM,
+    *(CALM,) * 5,
     LOSES_ALL,
     Mood(dropped=0.3),
     Mood(doubled=1.0, copies=10),

@@ -43,10 +43,11 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.faults.worker"])
 
 _FREEZE_SECONDS = 3.5
+_TIME_PASSES_EVERY_SECONDS = 0.7  # cool-downs and backoffs are long, runs are short
 TEXTS_A_CALL, CALLS_IN_FLIGHT = 32, 2
 _PAUSE_SECONDS = 0.25
 _SECONDS_PER_TEXT = 0.015
-_CATALOGS, _SPECS = ("north", "south", "east"), 20
+_CATALOGS, _SPECS = ("north", "south", "east"), 60
 _QUIET_SECONDS = 90.0
 
 
@@ -58,12 +59,13 @@ class Timing:
     heartbeat: float
     longest_delay: float
     invocation: float
+    call_timeout: float
 
 
 # A run under short leases sees more of them lost.
-SHORT = Timing(lease=2.0, heartbeat=0.5, longest_delay=3.0, invocation=6.0)
+SHORT = Timing(lease=2.0, heartbeat=0.5, longest_delay=3.0, invocation=6.0, call_timeout=2.0)
 # What the template sets, and SQS takes.
-TEMPLATE = Timing(lease=30.0, heartbeat=8.0, longest_delay=900.0, invocation=300.0)
+TEMPLATE = Timing(lease=30.0, heartbeat=8.0, longest_delay=900.0, invocation=300.0, call_timeout=120.0)
 
 
 @dataclass
@@ -156,6 +158,7 @@ class Stage:
             embedding_url=self.provider.url,
             lease_seconds=self._timing.lease,
             heartbeat_seconds=self._timing.heartbeat,
+            call_timeout_seconds=self._timing.call_timeout,
             calls_in_flight=CALLS_IN_FLIGHT,
             **faults,
         )
@@ -225,6 +228,7 @@ class Run:
         self._undo: list[tuple[float, Callable[[], None]]] = []
         self._sweeps: list[BaseProcess] = []
         self._frozen: set[int] = set()
+        self._time_passed = 0.0
         self._locks: list[threading.Thread] = []
         self._killed: list[tuple[int, float]] = []  # jobs whose worker was killed, and when by the database's clock
         self._versions = itertools.count(1)
@@ -279,6 +283,10 @@ class Run:
         """End what has had its time, and replace the dead, until then."""
         while True:
             now = time.monotonic()
+            if now - self._time_passed > _TIME_PASSES_EVERY_SECONDS:
+                self._time_passed = now
+                with contextlib.suppress(OpdexError):  # the database may be away
+                    self.stage.pass_time()
             for due in [due for due in self._undo if due[0] <= now]:
                 self._undo.remove(due)
                 due[1]()

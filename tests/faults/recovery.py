@@ -40,7 +40,8 @@ def recovery_seconds(folder: Path, seed: int, kills: int = 30) -> list[float]:
             for assignment, process in list(stage.workers):
                 time.sleep(dice.uniform(0, 2))  # the moment within the lease is left to chance
                 held = c.execute(
-                    "SELECT job_id FROM fault_journal WHERE who = %s AND status = 'running' ORDER BY seq DESC LIMIT 1",
+                    "SELECT j.id AS job_id FROM jobs j JOIN fault_journal f ON f.job_id = j.id"
+                    " AND f.lease_token = j.lease_token AND f.who = %s WHERE j.status = 'running' LIMIT 1",
                     [assignment.name],
                 ).fetchone()
                 process.kill()
