@@ -1,5 +1,6 @@
 """The whole system, deployed to the emulator once for all end-to-end tests."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,14 @@ from tests.e2e.system import started_system
 from tests.ollama_server import OllamaServer
 
 _SECONDS_PER_TEXT = 0.1  # fifty operations take five seconds on any machine, and five polls of the portal
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_reaches_what_is_started() -> Iterator[None]:
+    """A suite that a script started in the background ignores SIGINT, and so would every program that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

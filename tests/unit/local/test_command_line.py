@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -60,19 +59,26 @@ def test_run_names_the_folder_when_the_system_refuses(
     assert f"another DATA_DIR than {tmp_path}." in said
 
 
-@pytest.mark.parametrize("ignored", ["", "trap '' HUP INT; "])
-@pytest.mark.parametrize("ending", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_a_run_when_it_is_not_ignored_or_is_sigterm(ignored: str, ending: signal.Signals) -> None:
-    program = (
-        "import os, signal; from local.command_line import _end_in_order; _end_in_order()\n"
-        f"try: os.kill(os.getpid(), {int(ending)}); print('goes on')\n"
-        "except KeyboardInterrupt: print('ended')"
-    )
+@pytest.mark.parametrize("found", ["SIG_DFL", "SIG_IGN"])
+@pytest.mark.parametrize("ending", ["SIGHUP", "SIGINT", "SIGTERM"])
+def test_signal_ends_a_run_when_it_is_not_ignored_or_is_sigterm(found: str, ending: str) -> None:
+    program = f"""
+import signal
+from local.command_line import _end_in_order
+
+signal.signal(signal.{ending}, signal.{found})
+_end_in_order()
+try:
+    signal.raise_signal(signal.{ending})
+    print("goes on")
+except KeyboardInterrupt:
+    print("ended")
+"""
+    environment = {**os.environ, "PYTHONPATH": "layers/core:."}
     done = subprocess.run(
-        ["bash", "-c", f'{ignored}exec "$0" "$@"', sys.executable, "-c", program],
-        capture_output=True, text=True, check=True, cwd=PROJECT, env={**os.environ, "PYTHONPATH": "layers/core:."},
-    )  # fmt: skip
-    assert done.stdout.strip() == ("goes on" if ignored and ending != signal.SIGTERM else "ended")
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=PROJECT, env=environment
+    )
+    assert done.stdout.strip() == ("goes on" if found == "SIG_IGN" and ending != "SIGTERM" else "ended")
 
 
 def _start(port: int, folder: Path) -> str:
