@@ -66,7 +66,7 @@ class Failure:
 
 class _Reply(NamedTuple):
     status: int
-    body: object
+    body: bytes
     headers: dict[str, str] | None = None
 
 
@@ -209,11 +209,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         owner = self.server.owner
         if self.path == "/api/version":
-            self._answer(200, {"version": "0.13.0"})
+            self._answer(200, _encoded({"version": "0.13.0"}))
         elif self.path == "/api/tags":
-            self._answer(
-                200, {"models": [{"name": f"{name}:latest", "model": f"{name}:latest"} for name in owner.models]}
-            )
+            models = [{"name": f"{name}:latest", "model": f"{name}:latest"} for name in owner.models]
+            self._answer(200, _encoded({"models": models}))
         else:
             self._no_route()
 
@@ -226,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
                 texts = [body["prompt"]] if self.path == "/api/embeddings" else body["input"]
                 texts = [texts] if isinstance(texts, str) else texts
             except (ValueError, KeyError, TypeError) as error:
-                self._answer(400, {"error": f"invalid request: {error!r}"})
+                self._answer(400, _encoded({"error": f"invalid request: {error!r}"}))
                 return
             started = time.monotonic()
             at_once, failure = owner.begin()
@@ -248,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         if failure is not None and failure.kind == "status":
             headers = {} if failure.retry_after is None else {"Retry-After": failure.retry_after}
-            return _Reply(failure.status, {"error": failure.message}, headers)
+            return _Reply(failure.status, _encoded({"error": failure.message}), headers)
         if failure is not None and failure.kind in ("hang", "cut"):
             if failure.headers_first:
                 owner.closing.wait(owner.base_seconds)
@@ -257,28 +256,33 @@ class _Handler(BaseHTTPRequestHandler):
                 owner.closing.wait(failure.seconds)
             return None
         if model.removesuffix(":latest") not in owner.models:
-            return _Reply(404, {"error": f'model "{model}" not found, try pulling it first'})
+            return _Reply(404, _encoded({"error": f'model "{model}" not found, try pulling it first'}))
         if owner.rejected_marker and any(owner.rejected_marker in text for text in texts):
-            return _Reply(400, {"error": "the input cannot be embedded"})
+            return _Reply(400, _encoded({"error": "the input cannot be embedded"}))
         if owner.context_length and any(len(text) > owner.context_length for text in texts):
-            return _Reply(400, {"error": "the input length exceeds the context length"})
+            return _Reply(400, _encoded({"error": "the input length exceeds the context length"}))
         with owner.processor:
-            owner.closing.wait(owner.base_seconds + owner.seconds_per_text * len(texts))
+            # The server's own work is part of the time a call takes, not on top of it.
+            due = time.monotonic() + owner.base_seconds + owner.seconds_per_text * len(texts)
+            reply = self._vectors(model, texts, failure)
+            owner.closing.wait(max(0.0, due - time.monotonic()))
+        return reply
+
+    def _vectors(self, model: str, texts: Sequence[str], failure: Failure | None) -> _Reply:
         vectors = _spoilt([vector_of(text) for text in texts], failure.kind if failure else None)
         if self.path == "/api/embeddings":
-            return _Reply(200, {"embedding": vectors[0] if vectors else []})
+            return _Reply(200, _encoded({"embedding": vectors[0] if vectors else []}))
         # Like the real one, only this route scales vectors to length 1.
-        return _Reply(200, {"model": model, "embeddings": [_unit(v) if any(v) else v for v in vectors]})
+        return _Reply(200, _encoded({"model": model, "embeddings": [_unit(v) if any(v) else v for v in vectors]}))
 
     def _no_route(self) -> None:
         raw = b"404 page not found"
         self._head(404, len(raw), {"Content-Type": "text/plain"})
         self.wfile.write(raw)
 
-    def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
-        raw = json.dumps(body).encode()
-        self._head(status, len(raw), {"Content-Type": "application/json", **(headers or {})})
-        self.wfile.write(raw)
+    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._head(status, len(body), {"Content-Type": "application/json", **(headers or {})})
+        self.wfile.write(body)
 
     def _head(self, status: int, length: int, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -286,6 +290,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(length))
         self.end_headers()
+
+
+def _encoded(body: object) -> bytes:
+    return json.dumps(body).encode()
 
 
 def _spoilt(vectors: list[list[float]], kind: str | None) -> list[list[float]]:
