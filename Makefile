@@ -7,6 +7,7 @@ UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/version = "\(.*\)"/\1/p;q}' u
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 PYTHON := .venv/bin/python
 READY := .venv/.ready
+RIVALS := .tools/rivals/.ready
 PYTHON3 = $(shell command -v python3.13 || command -v python3)
 NO_PYTHON = { echo "Opdex needs Python 3.13: install it, so that python3.13 is on PATH." >&2; exit 1; }
 
@@ -42,7 +43,7 @@ check: $(READY)  ## Check style, types, import rules and the template
 build: $(READY)  ## Build what is deployed, into .aws-sam/build
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build
 
-bench: $(READY)  ## Run the benchmarks
+bench: $(READY) $(RIVALS)  ## Run the benchmarks
 	$(PYTHON) -m pytest tests/benchmarks -s
 
 MINUTES ?= 10
@@ -63,6 +64,14 @@ $(READY): pyproject.toml uv.lock .python-version $(filter .tools/%,$(UV))
 	    UV_HTTP_TIMEOUT=10 UV_HTTP_RETRIES=1 $(UV) python install --quiet 3.13 >/dev/null 2>&1 || $(NO_PYTHON)
 	@test -x $(PYTHON) || $(UV) venv --quiet --clear --python 3.13 .venv
 	@$(UV) export --quiet --frozen --no-emit-project | $(UV) pip sync --quiet --python $(PYTHON) --require-hashes -
+	@touch $@
+
+# What the benchmarks measure Opdex beside; nothing of it is in Opdex's own environment.
+$(RIVALS): uv.lock $(READY)
+	@echo "Installing what to compare with into .tools/rivals ..."
+	@test -x $(@D)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	@$(UV) export --quiet --frozen --no-emit-project --only-group rivals | \
+	    $(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes -
 	@touch $@
 
 .tools/bin/uv: uv.lock
