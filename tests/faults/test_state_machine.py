@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from opdex.embedding.registry import register_model
+from opdex.embedding.registry import register_model, settle_dimension
 from opdex.errors import LeaseLost, ProviderFailed, ProviderThrottled
 from opdex.jobs import enqueue, leases
 from opdex.jobs.sweep import sweep
@@ -75,7 +75,8 @@ class Store(RuleBasedStateMachine):
         self.jobs: dict[int, Job] = {}
         self.vectors: set[str] = set()
         self.holders: dict[int, str] = {}  # the lease token under which a job runs
-        self.model = self.engine.transact(lambda c: register_model(c, self.engine.embedder.identity))
+        identity = self.engine.embedder.identity
+        self.model = self.engine.transact(lambda c: settle_dimension(c, register_model(c, identity), 8, texts=1))
 
     # Clients.
 
@@ -121,14 +122,25 @@ class Store(RuleBasedStateMachine):
         assert job.status == "pending"
         job.status, job.attempts = "running", max(1, job.attempts)
         self.holders[claim.job_id] = str(claim.lease_token)
-        taken = Held(claim, leases.Plan(0, 0, None, ()), 0)
-        self._plan(taken)
-        return taken
+        return Held(claim, leases.Plan(0, 0, None, ()), 0)
 
     @rule(worker=held)
-    def plan(self, worker: Held) -> None:
-        if self._expect_fence(worker, lambda: self._plan(worker)):
-            assert worker.plan.revision == self._spec(worker).revision
+    def plan_or_publish(self, worker: Held) -> None:
+        plans: list[leases.Plan | None] = []
+
+        def write() -> None:
+            plans.append(self.engine.transact(lambda c: leases.plan_or_publish(c, worker.claim, self.model)))
+
+        if self._expect_fence(worker, write):
+            spec, (plan,) = self._spec(worker), plans
+            assert (plan is None) == (spec.texts <= self.vectors)
+            if plan is None:
+                spec.published = spec.revision
+                self._ended(worker.claim.job_id, "succeeded")
+            else:
+                assert plan.revision == spec.revision
+                worker.plan, worker.embedded, worker.left = plan, plan.embedded, list(plan.missing)
+                assert {text.text for text in worker.left} == spec.texts - self.vectors
 
     @rule(worker=held, count=st.integers(1, 3))
     def record(self, worker: Held, count: int) -> None:
@@ -153,21 +165,6 @@ class Store(RuleBasedStateMachine):
             worker.embedded, worker.left = embedded, worker.left[count:]
             self.vectors |= {text.text for text in chunk}
             assert recorded[0].outdates(worker.plan) == (worker.plan.revision != self._spec(worker).revision)
-
-    @rule(worker=held)
-    def publish(self, worker: Held) -> None:
-        published: list[bool] = []
-
-        def write() -> None:
-            revision = worker.plan.revision
-            published.append(self.engine.transact(lambda c: leases.publish(c, worker.claim, self.model, revision)))
-
-        if self._expect_fence(worker, write):
-            spec = self._spec(worker)
-            assert published == [spec.revision == worker.plan.revision and spec.texts <= self.vectors]
-            if published[0]:
-                spec.published = spec.revision
-                self._ended(worker.claim.job_id, "succeeded")
 
     @rule(worker=consumes(held), target=held, idle=st.booleans())
     def hand_back(self, worker: Held, idle: bool) -> Held:
@@ -275,11 +272,6 @@ class Store(RuleBasedStateMachine):
         with pytest.raises(LeaseLost):
             write()
         return False
-
-    def _plan(self, worker: Held) -> None:
-        worker.plan = self.engine.transact(lambda c: leases.plan(c, worker.claim, self.model))
-        worker.embedded, worker.left = worker.plan.embedded, list(worker.plan.missing)
-        assert {text.text for text in worker.left} == self._spec(worker).texts - self.vectors
 
     def _pass_time(self) -> None:
         self.engine.sql("DELETE FROM cool_downs")

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 
 import pytest
 
-from opdex.embedding.registry import RegisteredModel, register_model
+from opdex.embedding.registry import RegisteredModel, register_model, settle_dimension
 from opdex.errors import LeaseLost
 from opdex.jobs import leases
 from tests.integration.engine import Engine, ScriptedEmbedder, things, wait_until
 
 
 def _model(engine: Engine) -> RegisteredModel:
-    return engine.transact(lambda c: register_model(c, engine.embedder.identity))
+    return engine.transact(lambda c: settle_dimension(c, register_model(c, engine.embedder.identity), 8, 1))
+
+
+def _plan(engine: Engine, held: leases.Claim, model: RegisteredModel) -> leases.Plan:
+    plan = engine.transact(lambda c: leases.plan_or_publish(c, held, model))
+    assert plan is not None
+    return plan
 
 
 def _claim(engine: Engine, lease_seconds: float = 30.0) -> leases.Claim:
@@ -58,7 +64,7 @@ def test_first_count_is_the_reused_one_when_part_is_embedded_already(engine: Eng
     job_id = engine.job_id("more", things(9))
 
     held, model = _claim(engine), _model(engine)
-    plan = engine.transact(lambda c: leases.plan(c, held, model))
+    plan = _plan(engine, held, model)
 
     assert plan.embedded == 6
     assert engine.status("more").embedded_so_far == 6
@@ -132,7 +138,7 @@ def test_job_still_succeeds_when_a_progress_write_fails(engine: Engine, caplog: 
 def test_nothing_is_written_when_the_lease_was_rotated(engine: Engine) -> None:
     job_id = engine.job_id("users", things(4))
     held, model = _claim(engine), _model(engine)
-    plan = engine.transact(lambda c: leases.plan(c, held, model))
+    plan = _plan(engine, held, model)
     engine.sql("UPDATE jobs SET lease_token = gen_random_uuid() WHERE id = %s", job_id)
     before = engine.sql("SELECT * FROM jobs")
 
@@ -142,12 +148,12 @@ def test_nothing_is_written_when_the_lease_was_rotated(engine: Engine) -> None:
         lambda c: leases.record(
             c, held, "scripted", model, chunk, embedded_so_far=4, fresh_after=None, lease_seconds=30.0
         ),
-        lambda c: leases.plan(c, held, model),
+        lambda c: leases.plan_or_publish(c, held, model),
+        lambda c: leases.plan_or_publish(c, held, model, held.standing),
         lambda c: leases.renew(c, held, 30.0),
         lambda c: leases.yield_job(c, held, idle=False),
         lambda c: leases.hold_up(c, held, "scripted", error, retry_after=1.0, limit_seconds=60.0),
         lambda c: leases.fail(c, held, error, parked=True),
-        lambda c: leases.publish(c, held, model, plan.revision),
     ]
     for write in late_writes:
         with pytest.raises(LeaseLost):
@@ -186,7 +192,7 @@ def test_counter_is_left_alone_when_a_job_is_handed_back_retried_or_ended(engine
 
     def claim_and_record() -> leases.Claim:
         held = _claim(engine)
-        plan = engine.transact(lambda c: leases.plan(c, held, model))
+        plan = _plan(engine, held, model)
         chunk = [(plan.missing[0], engine.embedder.embed_query(plan.missing[0].text))]
         engine.transact(
             lambda c: leases.record(

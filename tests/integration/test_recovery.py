@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
+from opdex.embedding import Vector
 from opdex.errors import (
     DatabaseUnavailable,
     OpdexError,
@@ -74,8 +76,28 @@ def test_wake_up_for_a_lease_is_sent_again_when_the_lease_is_alive(engine: Engin
     assert engine.worker().outcomes(wake_up=wake_up) == []
 
     ((again, delay),) = engine.wake_ups.sent
-    assert again == wake_up
+    assert again == wake_up.model_copy(update={"round": 1})
     assert 20 < delay <= 21
+
+
+@pytest.mark.parametrize("kind", ["lease", "ready"])
+def test_one_copy_of_a_wake_up_goes_on_when_the_queue_makes_ten(
+    engine: Engine, kind: Literal["lease", "ready"]
+) -> None:
+    job_id = engine.job_id("users", things(4))
+    if kind == "lease":
+        wake_up = WakeUp(kind="lease", job_id=job_id, lease_token=str(_vanish(engine, lease="20 seconds").lease_token))
+    else:
+        wake_up = WakeUp(job_id=job_id)
+        engine.sql("UPDATE jobs SET ready_at = now() + interval '20 seconds'")
+
+    for _ in range(3):
+        copies = [engine.worker().outcomes(wake_up=wake_up) for _ in range(10)]
+        ((wake_up, _delay),) = engine.wake_ups.sent
+        engine.wake_ups.sent.clear()
+
+        assert copies == [[]] * 10
+    assert wake_up.round == 3
 
 
 def test_wake_up_for_a_lease_is_dropped_when_another_claim_followed(engine: Engine) -> None:
@@ -96,7 +118,7 @@ def test_wake_up_is_sent_again_when_it_comes_before_the_backoff_ends(engine: Eng
 
     ((woken, delay),) = engine.wake_ups.of_kind("ready")
     assert woken == job_id
-    assert 99 < delay <= 100
+    assert 100 < delay <= 101
 
 
 def test_cool_down_is_shared_and_spends_no_attempt_when_the_provider_throttles(engine: Engine) -> None:
@@ -324,7 +346,7 @@ def test_wake_up_of_the_newest_claim_goes_on_when_its_job_waits_for_a_cool_down(
     assert engine.worker().outcomes(wake_up=newest) == []
 
     ((again, delay),) = engine.wake_ups.sent
-    assert again == newest
+    assert again == newest.model_copy(update={"round": 1})
     assert 49 < delay <= 51
     assert engine.job(job_id).status == "pending"
 
@@ -358,7 +380,7 @@ def test_first_wake_up_waits_with_its_job_when_a_cool_down_came_before_it(engine
 
     ((woken, delay),) = engine.wake_ups.of_kind("ready")
     assert woken == job_id
-    assert 39 < delay <= 40
+    assert 40 < delay <= 41
 
 
 def test_wake_up_of_a_claim_goes_on_when_it_is_used_for_another_job(engine: Engine) -> None:
@@ -370,7 +392,8 @@ def test_wake_up_of_a_claim_goes_on_when_it_is_used_for_another_job(engine: Engi
 
     assert engine.worker().outcomes(wake_up=watch) == ["published"]
 
-    assert [delay for wake_up, delay in engine.wake_ups.sent if wake_up == watch] == [pytest.approx(31, abs=1)]
+    onward = watch.model_copy(update={"round": 1})
+    assert [delay for wake_up, delay in engine.wake_ups.sent if wake_up == onward] == [pytest.approx(31, abs=1)]
 
 
 @pytest.mark.parametrize(("retry_after", "least", "most"), [(0.0, 1, 1), (2.5, 2, 3), (1e9, 3599, 3600)])
@@ -468,3 +491,75 @@ def test_slice_does_not_wait_for_calls_when_its_lease_is_lost(engine: Engine) ->
         assert not let_go.is_set()
     finally:
         let_go.set()
+
+
+def test_slice_makes_room_when_others_wait_and_it_has_had_its_turn(engine: Engine) -> None:
+    large = engine.job_id("large", things(60))
+    engine.embedder.seconds_a_call = 0.02
+
+    def upload_others(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 2:
+            for name in ("one", "two", "three"):
+                engine.job_id(name, things(3, name))
+
+    engine.embedder.script = upload_others
+
+    outcomes = engine.worker(make_room_seconds=0.1).outcomes()
+
+    assert outcomes == ["made_room", "published", "published", "published", "published"]
+    ended = engine.sql("SELECT spec_name, attempts FROM jobs ORDER BY completed_at")
+    assert [row["spec_name"] for row in ended] == ["one", "two", "three", "large"]
+    assert {row["attempts"] for row in ended} == {1}
+    assert len(engine.embedder.texts) == len(set(engine.embedder.texts)) == 69
+    assert "yielded" in engine.events(large)
+
+
+def test_slice_goes_on_when_nobody_waits(engine: Engine) -> None:
+    engine.job_id("large", things(60))
+    engine.embedder.seconds_a_call = 0.02
+
+    assert engine.worker(make_room_seconds=0.1).outcomes() == ["published"]
+
+
+def test_first_answer_of_another_length_is_overruled_when_nothing_is_published_yet(engine: Engine) -> None:
+    embedder = LengthsEmbedder(lengths=[5])
+    job_id = engine.job_id("users", things(12))
+
+    assert engine.worker(embedder).outcomes() == ["published"]
+
+    assert engine.sql("SELECT dimension FROM models") == [{"dimension": 8}]
+    assert engine.sql("SELECT DISTINCT vector_dims(embedding) AS length FROM vectors") == [{"length": 8}]
+    assert engine.job(job_id).attempts == 1
+
+
+def test_later_answer_of_another_length_is_refused_when_more_texts_have_the_first(engine: Engine) -> None:
+    embedder = LengthsEmbedder(lengths=[8, 8, 8, 5])
+    job_id = engine.job_id("users", things(16))
+
+    assert engine.worker(embedder).outcomes() == ["retried"]
+    assert engine.job(job_id).error_code == "provider_misbehaved"
+    engine.sql("UPDATE jobs SET ready_at = now()")
+    assert engine.worker(embedder).outcomes() == ["published"]
+    assert engine.sql("SELECT DISTINCT vector_dims(embedding) AS length FROM vectors") == [{"length": 8}]
+
+
+def test_answer_of_another_length_is_refused_when_a_spec_is_published_with_the_first(engine: Engine) -> None:
+    engine.job_id("one", things(1, "one"))
+    engine.worker().handle()
+    engine.job_id("users", things(12))
+
+    assert engine.worker(LengthsEmbedder(lengths=[5] * 9)).outcomes() == ["retried"]
+    assert engine.sql("SELECT dimension FROM models") == [{"dimension": 8}]
+    assert engine.sql("SELECT count(*) AS vectors FROM vectors") == [{"vectors": 1}]
+
+
+class LengthsEmbedder(ScriptedEmbedder):
+    """Answers vectors of the given lengths, call by call, and of 8 dimensions after those."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        super().__init__()
+        self._lengths = lengths
+
+    def embed(self, texts: Sequence[str], timeout: float) -> list[Vector]:
+        length = self._lengths.pop(0) if self._lengths else 8
+        return [vector[:length] for vector in super().embed(texts, timeout)]

@@ -199,20 +199,6 @@ def test_parked_spec_is_tried_again_with_longer_delays_when_its_time_comes(engin
     assert engine.job(job_id).next_try_at is None
 
 
-def test_retention_keeps_the_newest_job_when_old_ones_are_forgotten(engine: Engine) -> None:
-    first = engine.job_id("users", things(2))
-    engine.worker().handle()
-    second = engine.job_id("users", things(3))
-    engine.worker().handle()
-    engine.sql("UPDATE jobs SET completed_at = now() - interval '15 days'")
-
-    assert _sweep(engine).forgotten == 1
-
-    with pytest.raises(JobNotFound):
-        engine.job(first)
-    assert engine.job(second).status == "succeeded"
-
-
 def test_reembed_goes_on_where_it_got_to_when_it_is_tried_again(engine: Engine) -> None:
     engine.job_id("users", things(5))
     engine.worker().handle()
@@ -271,7 +257,7 @@ def test_upload_and_claim_do_not_deadlock_when_they_meet(engine: Engine) -> None
         assert held is not None
         thread.start()
         wait_until(lambda: _somebody_waits_for_a_lock(c))
-        leases.plan(c, held, model)
+        leases.plan_or_publish(c, held, model, held.standing)
     thread.join()
     worker.close()
 

@@ -3,6 +3,7 @@
 import json
 import re
 import select
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
@@ -28,6 +29,10 @@ _CONNECTION = {
     "tcp_user_timeout": "15000",
     "application_name": "opdex",
 }
+
+# Statements that ask for it are prepared. The others look at tables that may have grown a thousandfold since a plan was
+# made, and are planned each time.
+_ONLY_WHEN_ASKED = sys.maxsize
 
 # An OperationalError to psycopg, and yet the fault of the statement, whenever it is run.
 _LIMIT_EXCEEDED = "54"
@@ -105,7 +110,7 @@ class Database:
                 database_url(self._settings),
                 autocommit=True,
                 row_factory=dict_row,
-                prepare_threshold=None,  # RDS Proxy pins a connection that prepares
+                prepare_threshold=_ONLY_WHEN_ASKED if self._settings.database_prepares else None,
                 **cast(dict[str, Any], _CONNECTION),
             )
         except psycopg.OperationalError as error:

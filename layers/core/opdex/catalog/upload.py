@@ -90,6 +90,7 @@ def _locked_spec(connection: Connection, names: dict[str, Any]) -> tuple[dict[st
 
 def _bring_to_search(connection: Connection, spec_id: int, identity: ModelIdentity) -> int | None:
     model = register_model(connection, identity)
+    connection.execute(_SQL["hold_vectors"])
     values = {"spec_id": spec_id, "model_id": model.id}
     if connection.execute(_SQL["publish_if_embedded"], values).fetchone() is not None:
         unpark(connection, spec_id)

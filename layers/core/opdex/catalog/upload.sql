@@ -40,6 +40,11 @@ WHERE id = %(spec_id)s
 -- name: touch_spec
 UPDATE specs SET source_kind = %(source_kind)s, source_url = NULL, last_fetched_at = now() WHERE id = %(spec_id)s
 
+-- name: hold_vectors
+-- Until the commit no vector is deleted as unreferenced: nobody sees this transaction's operations yet. In a statement of
+-- its own, so that the next one sees what was deleted before.
+SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)
+
 -- name: publish_if_embedded
 -- Every text has its vector already and no job is open: nothing to do for a worker.
 UPDATE specs s SET published_revision = s.current_revision, published_model_id = %(model_id)s

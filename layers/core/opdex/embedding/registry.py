@@ -1,4 +1,4 @@
-"""The models table: one row per provider and model name, with the dimension that its first vector settled."""
+"""The models table: one row per provider and model name, with the dimension of its vectors."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _SQL = load_statements("opdex.embedding", "registry.sql")
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """A model's row. ``dimension`` is None until its first vector was written."""
+    """A model's row, as it was read. ``dimension`` is None before the first vector."""
 
     id: int
     dimension: int | None
@@ -33,14 +33,34 @@ def register_model(connection: Connection, identity: ModelIdentity) -> Registere
     return RegisteredModel(**row)
 
 
-def settle_dimension(connection: Connection, model: RegisteredModel, dimension: int) -> RegisteredModel:
-    """Return the model with its dimension, written with its first vector. Raises ProviderMisbehaved on another one."""
-    if model.dimension is None:
-        row = connection.execute(_SQL["settle_dimension"], {"model_id": model.id, "dimension": dimension}).fetchone()
-        model = RegisteredModel(model.id, row["dimension"] if row else None)
-    if model.dimension != dimension:
-        raise ProviderMisbehaved(
-            f"The model answers vectors of {dimension} dimensions where {model.dimension} are stored; "
-            "give the changed model a name of its own.",
-        )
-    return model
+def settle_dimension(connection: Connection, model: RegisteredModel, dimension: int, texts: int) -> RegisteredModel:
+    """Return the model with its dimension, which is that of its first vectors. Raises ProviderMisbehaved on another.
+
+    Nobody can tell whether the very first answer of a provider had the right length. So until something is published
+    under the model, as many texts of another length as have been embedded so far overrule them, and the vectors of the
+    old length are forgotten. ``texts`` is the number of texts just embedded. For a transaction of its own.
+    """
+    values = {"model_id": model.id, "dimension": dimension}
+    connection.execute(_SQL["hold_vectors"])
+    stored = connection.execute(_SQL["lock_model"], values).fetchone()
+    assert stored is not None  # noqa: S101 - models are never deleted
+    if stored["dimension"] != dimension:
+        if stored["published"] or stored["vectors"] > texts:
+            raise _another_length(dimension, stored["dimension"])
+        connection.execute(_SQL["forget_vectors"], values)
+        connection.execute(_SQL["settle_dimension"], values)
+    return RegisteredModel(model.id, dimension)
+
+
+def require_dimension(connection: Connection, model: RegisteredModel, dimension: int) -> None:
+    """Keep the model's dimension until the transaction ends. Raises ProviderMisbehaved where it is another one."""
+    values = {"model_id": model.id, "dimension": dimension}
+    if connection.execute(_SQL["has_dimension"], values).fetchone() is None:
+        raise _another_length(dimension, model.dimension)
+
+
+def _another_length(answered: int, stored: int | None) -> ProviderMisbehaved:
+    return ProviderMisbehaved(
+        f"The model answers vectors of {answered} dimensions where {stored} are stored; "
+        "give the changed model a name of its own."
+    )

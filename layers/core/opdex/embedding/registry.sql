@@ -13,5 +13,21 @@ made AS (
 )
 SELECT id, dimension FROM found UNION ALL SELECT id, dimension FROM made
 
+-- name: hold_vectors
+-- Waits for all that count vectors; they hold the same lock, shared, until they commit.
+SELECT pg_advisory_xact_lock('vectors'::regclass::bigint)
+
+-- name: lock_model
+SELECT dimension, EXISTS (SELECT FROM specs WHERE published_model_id = %(model_id)s) AS published,
+       (SELECT count(*) FROM vectors WHERE model_id = %(model_id)s) AS vectors
+FROM models WHERE id = %(model_id)s FOR UPDATE
+
+-- name: forget_vectors
+DELETE FROM vectors WHERE model_id = %(model_id)s
+
 -- name: settle_dimension
-UPDATE models SET dimension = coalesce(dimension, %(dimension)s) WHERE id = %(model_id)s RETURNING dimension
+UPDATE models SET dimension = %(dimension)s WHERE id = %(model_id)s
+
+-- name: has_dimension
+-- Holds the row, as the foreign key of the vectors that follow will: the dimension cannot change before they are there.
+SELECT id FROM models WHERE id = %(model_id)s AND dimension = %(dimension)s FOR KEY SHARE

@@ -14,6 +14,7 @@ _METRIC_OF: dict[Outcome, str] = {
     "published": "JobsPublished",
     "failed": "JobsFailed",
     "yielded": "SlicesYielded",
+    "made_room": "SlicesYielded",
     "held_up": "SlicesHeldUp",
     "retried": "AttemptsFailed",
     "lease_lost": "LeasesLost",

@@ -3,12 +3,13 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from opdex.database import Connection, Database
 from opdex.embedding import Embedder, Pace
-from opdex.embedding.registry import RegisteredModel
+from opdex.embedding.registry import RegisteredModel, settle_dimension
 from opdex.errors import (
     DatabaseFailed,
     DatabaseUnavailable,
@@ -30,7 +31,7 @@ from opdex.jobs import leases
 from opdex.observability import logger
 from opdex.settings import EmbedSettings
 
-type Outcome = Literal["published", "yielded", "held_up", "retried", "failed", "lease_lost"]
+type Outcome = Literal["published", "yielded", "made_room", "held_up", "retried", "failed", "lease_lost"]
 
 # What the database refuses three times it refuses for a reason.
 _REFUSALS = 3
@@ -45,11 +46,23 @@ class SliceResult:
     texts_embedded: int = 0
 
 
-class _OutOfTime(Exception):
+class _Interruption(Exception):
+    """Why a slice stops before all texts of its plan are embedded."""
+
+
+class _OutOfTime(_Interruption):
     """No further call is expected to end before the deadline."""
 
 
-class _CoolingDown(Exception):
+class _Overtaken(_Interruption):
+    """An upload or a re-embed has come after the plan."""
+
+
+class _MakingRoom(_Interruption):
+    """Other jobs wait, and this slice has had its turn."""
+
+
+class _CoolingDown(_Interruption):
     """Another worker has run into the provider's cool-down, which is everybody's."""
 
     def __init__(self, seconds: float) -> None:
@@ -83,6 +96,7 @@ class Slice:
         self._deadline = deadline
         self._texts_embedded = 0
         self._had_its_whole_time = deadline.is_nearly_whole()
+        self._began = time.monotonic()
 
     def run(self) -> SliceResult:
         """Work until the job has ended, is handed back or is lost. Raises DatabaseUnavailable where it must give up."""
@@ -95,6 +109,8 @@ class Slice:
                     return self._embed_and_publish(heartbeat)
                 except _OutOfTime:
                     return self._hand_back()
+                except _MakingRoom:
+                    return self._make_room()
                 except _CoolingDown as cooling:
                     return self._rest(cooling.seconds)
                 except (ProviderThrottled, ProviderUnavailable) as error:
@@ -117,42 +133,52 @@ class Slice:
             return SliceResult("lease_lost")
 
     def _embed_and_publish(self, heartbeat: Heartbeat) -> SliceResult:
-        while True:
-            if self._embed_missing(heartbeat) and self._persist(self._publish):
-                return SliceResult("published")
-            self._plan = self._persist(lambda c: leases.plan(c, self._held, self._model))
+        plan: leases.Plan | None = self._plan
+        while plan is not None:
+            self._plan = plan
+            with suppress(_Overtaken):
+                self._embed_missing(heartbeat)
+            plan = self._persist(lambda c: leases.plan_or_publish(c, self._held, self._model))
+        return SliceResult("published")
 
-    def _publish(self, connection: Connection) -> bool:
-        return leases.publish(connection, self._held, self._model, self._plan.revision)
-
-    def _embed_missing(self, heartbeat: Heartbeat) -> bool:
-        """Embed what the plan misses; False where an upload or a re-embed has overtaken the plan."""
-        plan, embedded_so_far, overtaken = self._plan, self._plan.embedded, False
-        cool_down_seconds: float | None = None
+    def _embed_missing(self, heartbeat: Heartbeat) -> None:
+        """Embed what the plan misses. Raises _Interruption where texts are left, and what a call failed with."""
+        embedded_so_far, interruption = self._plan.embedded, None
         limits = CallLimits(self._settings.embedding_chunk_seconds, self._settings.embedding_timeout_seconds)
-        with Calls(self._embedder, self._pace, limits, self._deadline, plan.missing) as calls:
+        with Calls(self._embedder, self._pace, limits, self._deadline, self._plan.missing) as calls:
             heartbeat.require_held()
             calls.start()
             while calls.are_under_way:
                 embedded = calls.collect()
                 heartbeat.require_held()
                 calls.start()  # these are under way while the vectors are written
-                if embedded:
-                    embedded_so_far += sum(missing.operations for missing, _ in embedded)
-                    recorded = self._record(embedded, embedded_so_far)
-                    overtaken = overtaken or recorded.outdates(plan)
-                    cool_down_seconds = recorded.cool_down_seconds
-                    if overtaken or cool_down_seconds is not None:
-                        calls.stop()
+                for same_length in _by_length(embedded):
+                    embedded_so_far += sum(missing.operations for missing, _ in same_length)
+                    interruption = self._reason_to_stop(self._record(same_length, embedded_so_far)) or interruption
+                if interruption is not None:
+                    calls.stop()
         if calls.failure is not None:
             raise calls.failure
-        if cool_down_seconds is not None and (calls.are_left or overtaken):
-            raise _CoolingDown(cool_down_seconds)
-        if calls.are_left and not overtaken:
+        if interruption is not None and (calls.are_left or isinstance(interruption, _Overtaken)):
+            raise interruption
+        if calls.are_left:
             raise _OutOfTime
-        return not overtaken
+
+    def _reason_to_stop(self, recorded: leases.Recorded) -> _Interruption | None:
+        if recorded.cool_down_seconds is not None:
+            return _CoolingDown(recorded.cool_down_seconds)
+        if recorded.outdates(self._plan):
+            return _Overtaken()
+        if recorded.others_wait and time.monotonic() > self._began + self._settings.make_room_seconds:
+            return _MakingRoom()
+        return None
 
     def _record(self, embedded: Embedded, embedded_so_far: int) -> leases.Recorded:
+        """Write vectors of one length."""
+        dimension = len(embedded[0][1])
+        if dimension != self._model.dimension:
+            self._model = self._persist(lambda c: settle_dimension(c, self._model, dimension, len(embedded)))
+
         def write(connection: Connection) -> tuple[leases.Recorded, float, float]:
             asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
             if self._texts_embedded == 0:
@@ -181,6 +207,10 @@ class Slice:
             return self._spend_attempt(error)
         self._persist(lambda c: leases.yield_job(c, self._held, idle=idle))
         return SliceResult("yielded", wake_in=0)
+
+    def _make_room(self) -> SliceResult:
+        self._persist(lambda c: leases.yield_job(c, self._held, idle=False))
+        return SliceResult("made_room", wake_in=0)
 
     def _rest(self, seconds: float) -> SliceResult:
         self._persist(lambda c: leases.yield_job(c, self._held, idle=False, rest_seconds=seconds))
@@ -229,3 +259,11 @@ class Slice:
                     raise
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
             pause = min(2.0, pause * 2)
+
+
+def _by_length(embedded: Embedded) -> list[Embedded]:
+    """Return the same in parts, the largest first. A provider answers one length, or one answer of several is wrong."""
+    parts: dict[int, Embedded] = {}
+    for text, vector in embedded:
+        parts.setdefault(len(vector), []).append((text, vector))
+    return sorted(parts.values(), key=len, reverse=True)

@@ -1,6 +1,7 @@
 """What an embed worker does with a wake-up: claim what has been ready longest, work, go on with the next."""
 
 import time
+from dataclasses import dataclass
 
 from opdex.database import Database
 from opdex.embedding import Embedder, Pace
@@ -18,6 +19,19 @@ from opdex.settings import EmbedSettings
 _GRACE_SECONDS = 1.0
 # A job that is ready when its wake-up looks after it is mostly claimed with that very wake-up.
 _NEXT_LOOK_SECONDS = 5.0
+# Lapsed leases are looked for with each wake-up, and this often where one wake-up works off many jobs.
+_EXPIRE_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A claimed job; ``plan`` is None where nothing was missing and the claim's transaction has published it."""
+
+    held: leases.Claim
+    model: RegisteredModel
+    plan: leases.Plan | None
+    clock: LeaseClock
+    lease_seconds: float
 
 
 class Worker:
@@ -29,6 +43,7 @@ class Worker:
         self._embedder = embedder
         self._wake_ups = wake_ups
         self._pace = Pace(embedder.batch_limits, settings.embedding_calls_in_flight or embedder.calls_in_flight)
+        self._expired_at = 0.0
 
     def handle(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
         """Work off ready jobs until none is left or the time is up; returns how each slice ended.
@@ -37,6 +52,7 @@ class Worker:
         """
         if wake_up.kind == "lease":
             self._keep_watch(wake_up)
+        self._expired_at = 0.0
         results: list[SliceResult] = []
         while not results or (results[-1].outcome != "yielded" and deadline.leaves_room()):
             result = self._work_on_next(deadline)
@@ -44,27 +60,37 @@ class Worker:
                 break
             results.append(result)
         if not results and wake_up.kind == "ready":
-            self._wait_with(wake_up)
+            self._keep_watch(wake_up)
         return results
 
     def _work_on_next(self, deadline: Deadline) -> SliceResult | None:
-        clock = LeaseClock(self._settings.lease_seconds, deadline)
-        identity = self._embedder.identity
+        taken = self._take(deadline)
+        if taken is None:
+            return None
+        held = taken.held
+        if held.sibling is not None:
+            self._send(WakeUp(job_id=held.sibling))
+        if taken.plan is None:
+            return SliceResult("published")
+        watch = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
+        self._send(watch, taken.lease_seconds + _GRACE_SECONDS)
+        return self._run_slice(held, taken.plan, taken.model, taken.clock, deadline)
+
+    def _take(self, deadline: Deadline) -> _Taken | None:
+        """Claim a job, and count what is embedded of it already, in one transaction."""
+        identity, clock = self._embedder.identity, LeaseClock(self._settings.lease_seconds, deadline)
         with self._database.transaction() as connection:
             asked_at, lease_seconds = time.monotonic(), clock.lease_seconds()
-            leases.expire_leases(connection, self._settings.max_attempts)
+            if asked_at > self._expired_at + _EXPIRE_EVERY_SECONDS:
+                leases.expire_leases(connection, self._settings.max_attempts)
+                self._expired_at = asked_at
             held = leases.claim(connection, identity.provider, lease_seconds)
             if held is None:
                 return None
             model = register_model(connection, identity)
-            plan = leases.plan(connection, held, model)
-            sibling = leases.next_ready(connection, identity.provider)
+            plan = leases.plan_or_publish(connection, held, model, held.standing)
         clock.renewed(asked_at, lease_seconds)
-        if sibling is not None:
-            self._send(WakeUp(job_id=sibling))
-        watch = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
-        self._send(watch, lease_seconds + _GRACE_SECONDS)
-        return self._run_slice(held, plan, model, clock, deadline)
+        return _Taken(held, model, plan, clock, lease_seconds)
 
     def _run_slice(
         self, held: leases.Claim, plan: leases.Plan, model: RegisteredModel, clock: LeaseClock, deadline: Deadline
@@ -91,30 +117,28 @@ class Worker:
         return result
 
     def _keep_watch(self, wake_up: WakeUp) -> None:
-        """Send the wake-up of a lease again, for when there may be something to do for its job.
+        """Send a wake-up on, for when there may be something to do for its job.
 
-        Only the newest claim's goes on, so that each open job has one that outlives every worker. It does so before
-        anything is claimed with it: what is claimed may be another job, and take long.
+        The wake-up of a lease goes on before anything is claimed with it: what is claimed may be another job, and take
+        long. Only the newest claim's does, so that each open job has one that outlives every worker; before the first
+        claim that of the job itself. Of the copies that a queue makes one a round goes on, or a few that come together.
         """
-        waiting = self._waiting(wake_up)
-        if waiting is not None and waiting.lease_token == wake_up.lease_token:
-            self._send(wake_up, max(_NEXT_LOOK_SECONDS, waiting.seconds + _GRACE_SECONDS))
-
-    def _wait_with(self, wake_up: WakeUp) -> None:
-        """Send the wake-up of a job that waits for its first claim again, for when its time comes."""
-        waiting = self._waiting(wake_up)
-        if waiting is not None and waiting.lease_token is None and waiting.seconds > 0:
-            self._send(wake_up, waiting.seconds)
-
-    def _waiting(self, wake_up: WakeUp) -> leases.Waiting | None:
         with self._database.transaction() as connection:
-            return leases.waiting(connection, wake_up.job_id, self._embedder.provider)
+            waiting = leases.waiting(connection, wake_up.job_id, self._embedder.provider)
+        if waiting is None or (waiting.lease_token, waiting.watch_round) != (wake_up.lease_token, wake_up.round):
+            return
+        onward = wake_up.model_copy(update={"round": wake_up.round + 1})
+        if self._send(onward, max(_NEXT_LOOK_SECONDS, waiting.seconds + _GRACE_SECONDS)):
+            with self._database.transaction() as connection:
+                leases.watched(connection, wake_up.job_id, wake_up.lease_token, wake_up.round)
 
-    def _send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
+    def _send(self, wake_up: WakeUp, delay_seconds: float = 0) -> bool:
         try:
             self._wake_ups.send(wake_up, delay_seconds)
         except QueueUnavailable as error:
             logger.warning("wake-up not sent; the sweep will", job_id=wake_up.job_id, cause=_cause(error))
+            return False
+        return True
 
 
 def _cause(error: OpdexError) -> object:

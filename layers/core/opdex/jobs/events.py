@@ -16,4 +16,4 @@ type EventName = Literal[
 
 def log_event(connection: Connection, job_id: int, event: EventName, **detail: Any) -> None:
     """Write one event of a job in the caller's transaction."""
-    connection.execute(_SQL["log_event"], {"job_id": job_id, "event": event, "detail": Jsonb(detail)})
+    connection.execute(_SQL["log_event"], {"job_id": job_id, "event": event, "detail": Jsonb(detail)}, prepare=True)

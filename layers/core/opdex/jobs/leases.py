@@ -1,11 +1,11 @@
-"""What a worker does to the job it holds: claim, plan, record, hand back, publish.
+"""What a worker does to the job it holds: claim, plan or publish, record, hand back.
 
 Every write is fenced by the lease token in the statement that writes: where the job is no longer this worker's, the
 function raises LeaseLost and nothing was written. All run in the caller's transaction. Times are the database's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from pgvector import Vector as PgVector
 
 from opdex.database import Connection, Statements, load_statements
 from opdex.embedding.contract import Vector
-from opdex.embedding.registry import RegisteredModel, settle_dimension
+from opdex.embedding.registry import RegisteredModel, require_dimension
 from opdex.errors import LeaseLost, OpdexError, ProviderThrottled
 from opdex.jobs.events import EventName, log_event
 
@@ -24,6 +24,15 @@ _SQL: Statements = load_statements("opdex.jobs", "leases.sql")
 # gave it gets what it asked for, between 1 s (twice as long each time) and an hour: it may be wrong, too.
 _COOL_DOWN_SECONDS, _LONGEST_COOL_DOWN_SECONDS = 5.0, 300.0
 _LEAST_RETRY_AFTER_SECONDS, _LONGEST_RETRY_AFTER_SECONDS = 1.0, 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the spec of a job stands: what is to be published, and since when a vector counts."""
+
+    revision: int
+    operation_count: int
+    fresh_after: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,8 @@ class Claim:
     slices: int
     idle_slices: int
     error_code: str | None  # why the slice before it ended, where it failed
+    standing: Standing
+    sibling: int | None  # a job that could be claimed next
 
     @property
     def fence(self) -> dict[str, Any]:
@@ -70,6 +81,7 @@ class Recorded:
     current_revision: int
     fresh_after: datetime | None
     cool_down_seconds: float | None  # of the provider's cool-down that another worker ran into
+    others_wait: bool  # jobs that are ready, and that no worker has claimed
 
     def outdates(self, plan: Plan) -> bool:
         """Return whether an upload or a re-embed has overtaken the plan."""
@@ -90,36 +102,54 @@ def expire_leases(connection: Connection, max_attempts: int) -> list[int]:
 
 
 def claim(connection: Connection, provider: str, lease_seconds: float) -> Claim | None:
-    """Claim the job that has been ready longest; None where none is ready or the provider has a cool-down."""
-    row = connection.execute(_SQL["claim"], {"provider": provider, "lease": lease_seconds}).fetchone()
+    """Claim the job that has been ready longest; None where none is ready or the provider has a cool-down.
+
+    The spec is locked with it, and no vector is deleted before the transaction ends.
+    """
+    row = connection.execute(_SQL["claim"], {"provider": provider, "lease": lease_seconds}, prepare=True).fetchone()
     if row is None:
         return None
-    taken = Claim(**row)
-    log_event(connection, taken.job_id, "claimed", attempt=taken.attempts, slice=taken.slices)
-    return taken
+    standing = Standing(row.pop("revision"), row.pop("operation_count"), row.pop("fresh_after"))
+    return Claim(**row, standing=standing)
 
 
-def next_ready(connection: Connection, provider: str) -> int | None:
-    """Return the id of the job that could be claimed next; None where there is none."""
-    row = connection.execute(_SQL["next_ready"], {"provider": provider}).fetchone()
-    return row["id"] if row else None
+def read_standing(connection: Connection, held: Claim) -> Standing:
+    """Return where the job's spec stands now; no vector is deleted before the transaction ends."""
+    return Standing(**_fenced(connection, held, "standing"))
 
 
-def plan(connection: Connection, held: Claim, model: RegisteredModel) -> Plan:
-    """Turn to the spec's current revision: count what is embedded already and list what is not."""
-    row = _fenced(connection, held, "plan", model_id=model.id)
-    planned = {**row, "model_id": model.id}
-    missing = connection.execute(_SQL["missing_texts"], planned).fetchall()
+def plan_or_publish(
+    connection: Connection, held: Claim, model: RegisteredModel, standing: Standing | None = None
+) -> Plan | None:
+    """Publish the spec's current revision and end the job: None. Where vectors are missing, plan for them instead.
+
+    ``standing`` is what this transaction has read already. The publication is of all vectors at once; in its
+    transaction it was seen that none is missing.
+    """
+    while True:
+        standing = standing or read_standing(connection, held)
+        values = {**held.fence, **asdict(standing), "spec_id": held.spec_id, "model_id": model.id}
+        rows = connection.execute(_SQL["missing_texts"], values).fetchall() if standing.operation_count else []
+        missing = tuple(MissingText(**row) for row in rows)
+        if not missing and connection.execute(_SQL["publish"], values, prepare=True).fetchone() is not None:
+            return None
+        if missing and (plan := _planned(connection, held, standing, missing, values)) is not None:
+            return plan
+        standing = None  # the spec has moved on, or the lease is lost
+
+
+def _planned(
+    connection: Connection, held: Claim, standing: Standing, missing: tuple[MissingText, ...], values: dict[str, Any]
+) -> Plan | None:
+    embedded = standing.operation_count - sum(text.operations for text in missing)
+    row = connection.execute(_SQL["planned"], {**values, "embedded": embedded}).fetchone()
+    if row is None:
+        return None
     log_event(
         connection, held.job_id, "planned",
-        revision=row["revision"], operations=row["operation_count"], embedded=row["embedded_so_far"],
+        revision=standing.revision, operations=standing.operation_count, embedded=embedded,
     )  # fmt: skip
-    return Plan(
-        revision=row["revision"],
-        embedded=row["embedded_so_far"],
-        fresh_after=row["fresh_after"],
-        missing=tuple(MissingText(**text) for text in missing),
-    )
+    return Plan(standing.revision, row["embedded_so_far"], standing.fresh_after, missing)
 
 
 def renew(connection: Connection, held: Claim, lease_seconds: float) -> None:
@@ -141,7 +171,7 @@ def record(
     """Write a chunk's vectors, the progress and the renewed lease together."""
     values = {"embedded_so_far": embedded_so_far, "lease": lease_seconds, "provider": provider}
     row = _fenced(connection, held, "record_progress", **values)
-    settle_dimension(connection, model, len(embedded[0][1]))
+    require_dimension(connection, model, len(embedded[0][1]))
     connection.execute(
         _SQL["record_vectors"],
         {
@@ -223,31 +253,13 @@ def fail(connection: Connection, held: Claim, error: OpdexError, *, parked: bool
     log_event(connection, held.job_id, "failed", error_code=error.code, reason=error.message, next_try_at=next_try)
 
 
-def publish(connection: Connection, held: Claim, model: RegisteredModel, revision: int) -> bool:
-    """Publish all vectors of the revision and end the job, at once. False where the spec has moved on: plan again."""
-    spec = connection.execute(_SQL["lock_spec_of_job"], held.fence).fetchone()
-    if spec is None:
-        raise LeaseLost
-    if spec["current_revision"] == revision:
-        values = {**held.fence, "revision": revision, "model_id": model.id}
-        done = connection.execute(_SQL["succeed"], values).fetchone()
-        if done is not None:
-            connection.execute(_SQL["publish"], {"spec_id": done["spec_id"], **values})
-            log_event(
-                connection, held.job_id, "published",
-                revision=revision, operations=done["operation_count"], reused=done["reused"],
-            )  # fmt: skip
-            return True
-    _fenced(connection, held, "still_held")
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """An open job that could not be claimed, and for how many seconds there is nothing to do for it."""
 
     status: str
     lease_token: str | None
+    watch_round: int
     seconds: float
 
 
@@ -257,8 +269,13 @@ def waiting(connection: Connection, job_id: int, provider: str) -> Waiting | Non
     return Waiting(**row) if row else None
 
 
+def watched(connection: Connection, job_id: int, lease_token: str | None, watch_round: int) -> None:
+    """Note that a wake-up was sent on, so that no other copy of its message is."""
+    connection.execute(_SQL["watched"], {"job_id": job_id, "lease_token": lease_token, "round": watch_round})
+
+
 def _fenced(connection: Connection, held: Claim, statement: str, **values: object) -> dict[str, Any]:
-    row = connection.execute(_SQL[statement], {**held.fence, **values}).fetchone()
+    row = connection.execute(_SQL[statement], {**held.fence, **values}, prepare=True).fetchone()
     if row is None:
         raise LeaseLost(job_id=held.job_id)
     return row

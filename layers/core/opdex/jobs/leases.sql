@@ -21,52 +21,42 @@ WHERE j.id = lapsed.id
 RETURNING j.id, j.status, j.attempts
 
 -- name: claim
+-- Its spec is locked with it, so that the job may be published at once; one whose spec is being changed is left alone.
 WITH ready AS (
-    SELECT id FROM jobs
-    WHERE status = 'pending' AND ready_at <= now()
+    SELECT j.id, s.current_revision, r.operation_count
+    FROM jobs j
+    JOIN specs s ON s.id = j.spec_id
+    JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
+    WHERE j.status = 'pending' AND j.ready_at <= now()
       AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
-    ORDER BY ready_at, id LIMIT 1
-    FOR UPDATE SKIP LOCKED
+    ORDER BY j.ready_at, j.id LIMIT 1
+    FOR UPDATE OF j SKIP LOCKED FOR NO KEY UPDATE OF s SKIP LOCKED
+), claimed AS (
+    UPDATE jobs j SET
+        status = 'running', attempts = greatest(j.attempts, 1), slices = j.slices + 1,
+        lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => %(lease)s), watch_round = 0,
+        started_at = coalesce(j.started_at, now()), slice_started_at = now(), updated_at = now()
+    FROM ready
+    WHERE j.id = ready.id
+    RETURNING j.id AS job_id, j.spec_id, j.lease_token, j.attempts, j.slices, j.idle_slices, j.error_code,
+              ready.current_revision AS revision, ready.operation_count, j.fresh_after
+), logged AS (
+    INSERT INTO job_events (job_id, event, detail)
+    SELECT job_id, 'claimed', jsonb_build_object('attempt', attempts, 'slice', slices) FROM claimed
 )
-UPDATE jobs j SET
-    status = 'running', attempts = greatest(j.attempts, 1), slices = j.slices + 1,
-    lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => %(lease)s),
-    started_at = coalesce(j.started_at, now()), slice_started_at = now(), updated_at = now()
-FROM ready
-WHERE j.id = ready.id
-RETURNING j.id AS job_id, j.spec_id, j.lease_token, j.attempts, j.slices, j.idle_slices, j.error_code
+SELECT claimed.*, (
+    SELECT w.id FROM jobs w
+    WHERE w.status = 'pending' AND w.ready_at <= now() AND w.id <> claimed.job_id
+    ORDER BY w.ready_at, w.id LIMIT 1
+) AS sibling
+FROM claimed, (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)) no_vector_is_deleted
 
--- name: next_ready
-SELECT id FROM jobs
-WHERE status = 'pending' AND ready_at <= now()
-  AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
-ORDER BY ready_at, id LIMIT 1
-
--- name: plan
--- Counts what is embedded already for the current revision; the first count for a revision is what was reused.
-WITH target AS (
-    SELECT j.id, s.id AS spec_id, s.current_revision AS revision, j.fresh_after,
-           j.planned_revision IS NOT DISTINCT FROM s.current_revision
-               AND j.planned_model_id IS NOT DISTINCT FROM %(model_id)s AS planned_before
-    FROM jobs j JOIN specs s ON s.id = j.spec_id
-    WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
-    FOR UPDATE OF j
-), counted AS (
-    SELECT count(o.text_hash) AS operations, count(v.text_hash) AS embedded
-    FROM target t
-    JOIN operations o ON o.spec_id = t.spec_id AND o.revision = t.revision
-    LEFT JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = o.text_hash
-         AND (t.fresh_after IS NULL OR v.made_at > t.fresh_after)
-)
-UPDATE jobs j SET
-    revision = t.revision, planned_revision = t.revision, planned_model_id = %(model_id)s, operation_count = c.operations,
-    embedded_so_far = CASE WHEN t.planned_before THEN greatest(j.embedded_so_far, c.embedded) ELSE c.embedded END,
-    reused = CASE WHEN t.planned_before THEN j.reused ELSE c.embedded END,
-    slice_embedded = CASE WHEN t.planned_before THEN greatest(j.embedded_so_far, c.embedded) ELSE c.embedded END,
-    attempts = greatest(j.attempts, 1), slice_started_at = now(), updated_at = now()
-FROM target t, counted c
-WHERE j.id = t.id
-RETURNING j.spec_id, j.revision, j.operation_count, j.embedded_so_far, j.reused, j.fresh_after
+-- name: standing
+SELECT s.current_revision AS revision, r.operation_count, j.fresh_after
+FROM (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)) no_vector_is_deleted, jobs j
+JOIN specs s ON s.id = j.spec_id
+JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
+WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
 
 -- name: missing_texts
 SELECT o.text_hash, min(o.text) AS text, count(*)::int AS operations, min(o.method || ' ' || o.path) AS named
@@ -79,6 +69,24 @@ WHERE o.spec_id = %(spec_id)s AND o.revision = %(revision)s
   )
 GROUP BY o.text_hash
 ORDER BY min(o.position)
+
+-- name: planned
+-- The first count for a revision and model is what was reused.
+UPDATE jobs j SET
+    revision = %(revision)s, planned_revision = %(revision)s, planned_model_id = %(model_id)s,
+    operation_count = %(operation_count)s,
+    embedded_so_far = CASE WHEN before THEN greatest(j.embedded_so_far, %(embedded)s) ELSE %(embedded)s END,
+    reused = CASE WHEN before THEN j.reused ELSE %(embedded)s END,
+    slice_embedded = CASE WHEN before THEN greatest(j.embedded_so_far, %(embedded)s) ELSE %(embedded)s END,
+    attempts = greatest(j.attempts, 1), slice_started_at = now(), updated_at = now()
+FROM (
+    SELECT id, planned_revision IS NOT DISTINCT FROM %(revision)s
+           AND planned_model_id IS NOT DISTINCT FROM %(model_id)s AS before
+    FROM jobs WHERE id = %(job_id)s FOR UPDATE
+) locked
+WHERE j.id = locked.id AND j.lease_token = %(lease_token)s AND j.status = 'running'
+  AND j.fresh_after IS NOT DISTINCT FROM %(fresh_after)s
+RETURNING j.embedded_so_far
 
 -- name: renew
 UPDATE jobs SET lease_expires_at = now() + make_interval(secs => %(lease)s)
@@ -97,7 +105,8 @@ FROM specs s
 WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running' AND s.id = j.spec_id
 RETURNING s.current_revision, j.fresh_after,
     (SELECT extract(epoch FROM until - now())::float8 FROM cool_downs
-     WHERE provider = %(provider)s AND until > now()) AS cool_down_seconds
+     WHERE provider = %(provider)s AND until > now()) AS cool_down_seconds,
+    EXISTS (SELECT FROM jobs w WHERE w.status = 'pending' AND w.ready_at <= now()) AS others_wait
 
 -- name: record_vectors
 -- Sorted by key, so that two jobs with the same texts queue up for the rows instead of deadlocking.
@@ -153,35 +162,43 @@ UPDATE jobs SET
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
 RETURNING next_try_at
 
--- name: lock_spec_of_job
--- The spec before the job: the order in which uploads and deletes lock them too.
-SELECT s.current_revision FROM specs s
-WHERE s.id = (SELECT spec_id FROM jobs WHERE id = %(job_id)s)
-FOR NO KEY UPDATE
-
--- name: succeed
-UPDATE jobs j SET
-    status = 'succeeded', lease_expires_at = NULL, last_error = '', error_code = NULL,
-    completed_at = now(), updated_at = now()
-WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
-  AND j.revision = %(revision)s AND j.planned_revision = j.revision
-  AND NOT EXISTS (
-      SELECT FROM operations o
-      LEFT JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = o.text_hash
-           AND (j.fresh_after IS NULL OR v.made_at > j.fresh_after)
-      WHERE o.spec_id = j.spec_id AND o.revision = j.revision AND v.text_hash IS NULL
-  )
-RETURNING j.spec_id, j.revision, j.operation_count, j.reused
-
 -- name: publish
-UPDATE specs SET published_revision = %(revision)s, published_model_id = %(model_id)s WHERE id = %(spec_id)s
+-- The spec is locked before the job, as uploads and deletes lock them. That no vector is missing was asked before, in
+-- this transaction.
+WITH spec AS MATERIALIZED (
+    SELECT id, current_revision FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE
+), ended AS (
+    UPDATE jobs j SET
+        status = 'succeeded', lease_expires_at = NULL, last_error = '', error_code = NULL,
+        revision = %(revision)s, operation_count = %(operation_count)s,
+        reused = CASE WHEN j.planned_revision = %(revision)s AND j.planned_model_id = %(model_id)s
+                      THEN j.reused ELSE %(operation_count)s END,
+        completed_at = now(), updated_at = now()
+    FROM spec
+    WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
+      AND spec.current_revision = %(revision)s AND j.fresh_after IS NOT DISTINCT FROM %(fresh_after)s
+    RETURNING j.id, j.spec_id, j.reused
+), published AS (
+    UPDATE specs s SET published_revision = %(revision)s, published_model_id = %(model_id)s
+    FROM ended WHERE s.id = ended.spec_id
+), logged AS (
+    INSERT INTO job_events (job_id, event, detail)
+    SELECT id, 'published',
+           jsonb_build_object('revision', %(revision)s, 'operations', %(operation_count)s, 'reused', reused)
+    FROM ended
+)
+SELECT id FROM ended
 
 -- name: waiting
 -- Until when there is nothing to do for the job: the end of its lease, of its backoff, or of the cool-down.
-SELECT j.status, j.lease_token::text AS lease_token,
+SELECT j.status, j.lease_token::text AS lease_token, j.watch_round,
        greatest(0, extract(epoch FROM CASE
            WHEN j.status = 'running' THEN j.lease_expires_at
            ELSE greatest(j.ready_at, (SELECT until FROM cool_downs WHERE provider = %(provider)s))
        END - now()))::float8 AS seconds
 FROM jobs j
 WHERE j.id = %(job_id)s AND j.status IN ('pending', 'running')
+
+-- name: watched
+UPDATE jobs SET watch_round = %(round)s + 1
+WHERE id = %(job_id)s AND lease_token IS NOT DISTINCT FROM %(lease_token)s AND watch_round = %(round)s

@@ -17,7 +17,10 @@ _LONGEST_DELAY_SECONDS = 900
 
 
 class WakeUp(BaseModel):
-    """One message. ``ready``: a job may be ready. ``lease``: the lease under this token should have ended by now."""
+    """One message. ``ready``: a job may be ready. ``lease``: the lease under this token should have ended by now.
+
+    ``round`` counts how often the wake-up of a lease was sent on; copies of one message share it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -25,6 +28,7 @@ class WakeUp(BaseModel):
     kind: Literal["ready", "lease"] = "ready"
     job_id: int
     lease_token: str | None = None
+    round: int = 0
 
     @classmethod
     def parse(cls, body: str) -> Self:
