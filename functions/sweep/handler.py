@@ -14,6 +14,9 @@ from opdex.jobs.wakeups import WakeUpSender
 from opdex.observability import logger, metrics
 from opdex.settings import SweepSettings
 
+# A batch that is under way when retention's time is up ends within this; the function's time-out would undo it.
+_LAST_BATCH_SECONDS = 10.0
+
 
 @cache
 def _reach() -> tuple[SweepSettings, Database, WakeUpSender]:
@@ -34,9 +37,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
             workers=settings.workers,
             max_attempts=settings.max_attempts,
             retention_days=settings.retention_days,
+            seconds=context.get_remaining_time_in_millis() / 1000 - _LAST_BATCH_SECONDS,
         )
     )
     for name, count in swept.items():
-        metrics.add_metric(f"Swept{name.title()}", MetricUnit.Count, count)
+        metrics.add_metric(f"Swept{name.title().replace('_', '')}", MetricUnit.Count, count)
     logger.info("swept", extra=swept)
     return swept

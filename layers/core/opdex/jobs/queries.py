@@ -1,12 +1,14 @@
 """What clients read of jobs. Each function is one indexed query or two, cheap to poll."""
 
-from typing import Any
+from typing import Any, get_args
 
 from opdex.database import Connection, load_statements
 from opdex.errors import CatalogNotFound, JobNotFound
 from opdex.jobs.models import EmbeddingHealth, EmbeddingStatus, Job, JobStatus, JobWithEvents
 
 _SQL = load_statements("opdex.jobs", "queries.sql")
+_ALL_STATUSES: tuple[JobStatus, ...] = get_args(JobStatus.__value__)
+_AFTER_ALL = 2**63 - 1  # no row has a higher id
 
 
 def embedding_status(
@@ -38,23 +40,32 @@ def list_jobs(
     before: int | None = None,
 ) -> list[Job]:
     """Return a catalog's jobs, newest first, from the one before ``before``; a deleted spec's too."""
-    rows = _jobs(connection, catalog_id=catalog_id, status=status, spec_name=spec_name, limit=limit, before=before)
+    values = {
+        "catalog_id": catalog_id,
+        "spec_name": spec_name,
+        "statuses": list(_ALL_STATUSES) if status is None else [status],
+        "limit": limit,
+        "before": _AFTER_ALL if before is None else before,
+    }
+    statement = _SQL["jobs_of_catalog" if spec_name is None else "jobs_of_spec"]
+    rows = connection.execute(statement, values).fetchall()
     if not rows:
         _require_catalog(connection, catalog_id)
-    return [Job(**row) for row in rows]
+    return [Job(**_shown(row)) for row in rows]
 
 
 def get_job(connection: Connection, job_id: int) -> JobWithEvents:
     """Return a job with its events, oldest first. Raises JobNotFound."""
-    rows = _jobs(connection, job_id=job_id, limit=1)
-    if not rows:
+    row = connection.execute(_SQL["job"], {"job_id": job_id}).fetchone()
+    if row is None:
         raise JobNotFound(f"No embedding job {job_id}.")
-    return JobWithEvents(**rows[0], events=connection.execute(_SQL["events_of_job"], {"job_id": job_id}).fetchall())
+    events = connection.execute(_SQL["events_of_job"], {"job_id": job_id}).fetchall()
+    return JobWithEvents(**_shown(row), events=events)
 
 
-def _jobs(connection: Connection, **wanted: Any) -> list[dict[str, Any]]:
-    anything = dict.fromkeys(("job_id", "catalog_id", "status", "spec_name", "before"))
-    return connection.execute(_SQL["jobs"], {**anything, **wanted}).fetchall()
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    # The counter is left as it was when a slice ends: it tells something only while the job runs.
+    return row if row["status"] == "running" else {**row, "embedded_so_far": None}
 
 
 def _require_catalog(connection: Connection, catalog_id: str) -> None:

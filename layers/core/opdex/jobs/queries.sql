@@ -41,16 +41,35 @@ LEFT JOIN LATERAL (SELECT jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER 
 WHERE s.catalog_id = %(catalog_id)s
 GROUP BY s.catalog_id
 
--- name: jobs
-SELECT id, catalog_id, spec_name, kind, status, attempts, last_error, error_code, next_try_at, revision,
-       operation_count, CASE WHEN status = 'running' THEN embedded_so_far END AS embedded_so_far, reused, slices,
-       created_at, started_at, updated_at, completed_at
-FROM jobs
-WHERE (%(job_id)s::bigint IS NULL OR id = %(job_id)s)
-  AND (%(catalog_id)s::text IS NULL OR catalog_id = %(catalog_id)s)
-  AND (%(status)s::text IS NULL OR status = %(status)s)
-  AND (%(spec_name)s::text IS NULL OR spec_name = %(spec_name)s)
-  AND (%(before)s::bigint IS NULL OR id < %(before)s)
+-- name: job
+SELECT * FROM jobs WHERE id = %(job_id)s
+
+-- name: jobs_of_catalog
+-- Each status has a stretch of the index to itself; the newest of each are merged.
+SELECT newest.*
+FROM unnest(%(statuses)s::text[]) AS wanted (status)
+CROSS JOIN LATERAL (
+    SELECT * FROM jobs
+    WHERE catalog_id = %(catalog_id)s AND status = wanted.status AND id < %(before)s
+    ORDER BY id DESC LIMIT %(limit)s
+) newest
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: jobs_of_spec
+-- Those of the spec that has the name, and of deleted ones that had it.
+SELECT * FROM (
+    (
+        SELECT * FROM jobs
+        WHERE spec_id = (SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s)
+          AND status = ANY (%(statuses)s) AND id < %(before)s
+        ORDER BY id DESC LIMIT %(limit)s
+    ) UNION ALL (
+        SELECT * FROM jobs
+        WHERE spec_id IS NULL AND catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s
+          AND status = ANY (%(statuses)s) AND id < %(before)s
+        ORDER BY id DESC LIMIT %(limit)s
+    )
+) newest
 ORDER BY id DESC LIMIT %(limit)s
 
 -- name: events_of_job

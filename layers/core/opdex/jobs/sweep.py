@@ -1,5 +1,6 @@
-"""The scheduled repair pass: lapsed leases, parked specs, gaps, lost wake-ups, retention."""
+"""The scheduled repair pass: lapsed leases, parked specs, gaps, lost wake-ups; and then retention."""
 
+import time
 from dataclasses import dataclass
 
 from opdex.database import Database, load_statements
@@ -7,6 +8,7 @@ from opdex.embedding.contract import ModelIdentity
 from opdex.embedding.registry import register_model
 from opdex.jobs.enqueue import enqueue
 from opdex.jobs.leases import expire_leases
+from opdex.jobs.retention import apply_retention
 from opdex.jobs.wakeups import WakeUp, WakeUps
 
 _SQL = load_statements("opdex.jobs", "sweep.sql")
@@ -19,8 +21,10 @@ class Swept:
     expired: int
     unparked: int
     gaps: int
-    forgotten: int
     woken: int
+    forgotten_jobs: int
+    forgotten_revisions: int
+    forgotten_vectors: int
 
 
 def sweep(
@@ -31,24 +35,29 @@ def sweep(
     workers: int,
     max_attempts: int,
     retention_days: int,
+    seconds: float = 50.0,
 ) -> Swept:
-    """Repair what messages and workers lost; sends at most ``workers`` wake-ups. Two at once do no harm."""
+    """Repair what messages and workers lost, and drop what is old in what is left of ``seconds``.
+
+    Sends at most ``workers`` wake-ups. Two passes at once do no harm.
+    """
+    began = time.monotonic()
     with database.transaction() as connection:
         expired = expire_leases(connection, max_attempts)
     unparked = _unpark(database)
-    with database.transaction() as connection:
-        model = register_model(connection, identity)
-        gaps = connection.execute(_SQL["gaps"], {"model_id": model.id}).fetchall()
-    for gap in gaps:
-        with database.transaction() as connection:
-            if connection.execute(_SQL["still_a_gap"], {**gap, "model_id": model.id}).fetchone():
-                enqueue(connection, gap["spec_id"], "reconciler")
-    with database.transaction() as connection:
-        forgotten = connection.execute(_SQL["forget_finished"], {"days": retention_days}).rowcount
-        ready = connection.execute(_SQL["ready_jobs"], {"limit": workers, "provider": identity.provider}).fetchall()
-    for job in ready:
-        wake_ups.send(WakeUp(job_id=job["id"]))
-    return Swept(len(expired), unparked, len(gaps), forgotten, len(ready))
+    gaps = _close_gaps(database, identity)
+    woken = _wake(database, wake_ups, identity, workers)
+    left = seconds - (time.monotonic() - began)
+    forgotten = apply_retention(database, days=retention_days, seconds=left)
+    return Swept(
+        expired=len(expired),
+        unparked=unparked,
+        gaps=gaps,
+        woken=woken,
+        forgotten_jobs=forgotten.jobs,
+        forgotten_revisions=forgotten.revisions,
+        forgotten_vectors=forgotten.vectors,
+    )
 
 
 def _unpark(database: Database) -> int:
@@ -60,3 +69,22 @@ def _unpark(database: Database) -> int:
             if connection.execute(_SQL["still_parked"], job).fetchone():
                 enqueue(connection, job["spec_id"], "reconciler", resumes=job["id"])
     return len(due)
+
+
+def _close_gaps(database: Database, identity: ModelIdentity) -> int:
+    with database.transaction() as connection:
+        model = register_model(connection, identity)
+        gaps = connection.execute(_SQL["gaps"], {"model_id": model.id}).fetchall()
+    for gap in gaps:
+        with database.transaction() as connection:
+            if connection.execute(_SQL["still_a_gap"], {**gap, "model_id": model.id}).fetchone():
+                enqueue(connection, gap["spec_id"], "reconciler")
+    return len(gaps)
+
+
+def _wake(database: Database, wake_ups: WakeUps, identity: ModelIdentity, workers: int) -> int:
+    with database.transaction() as connection:
+        ready = connection.execute(_SQL["ready_jobs"], {"limit": workers, "provider": identity.provider}).fetchall()
+    for job in ready:
+        wake_ups.send(WakeUp(job_id=job["id"]))
+    return len(ready)

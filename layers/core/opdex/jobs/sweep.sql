@@ -34,12 +34,3 @@ SELECT id FROM jobs
 WHERE status = 'pending' AND ready_at <= now()
   AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
 ORDER BY ready_at, id LIMIT %(limit)s
-
--- name: forget_finished
-DELETE FROM jobs WHERE id IN (
-    SELECT j.id FROM jobs j
-    WHERE j.status IN ('succeeded', 'failed', 'cancelled')
-      AND j.completed_at < now() - make_interval(days => %(days)s)
-      AND (j.spec_id IS NULL OR EXISTS (SELECT FROM jobs newer WHERE newer.spec_id = j.spec_id AND newer.id > j.id))
-    ORDER BY j.completed_at LIMIT 1000
-)
