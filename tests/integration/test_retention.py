@@ -344,7 +344,7 @@ def test_sweep_function_drops_what_is_older_than_its_setting_when_it_runs(
         monkeypatch.setenv(name, value)
     sweep_function._reach.cache_clear()
 
-    swept = sweep_function.handler({}, LambdaContext())  # type: ignore[arg-type]
+    swept = sweep_function.handler({}, LambdaContext())
     sweep_function._reach()[1].close()
 
     assert swept["forgotten_jobs"] == dropped

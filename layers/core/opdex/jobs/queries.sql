@@ -4,8 +4,12 @@
 -- The counts belong to the revision that the open job brings in; without one, to the current revision.
 SELECT s.spec_name,
        CASE WHEN j.open THEN j.revision ELSE s.current_revision END AS revision,
-       CASE WHEN j.open THEN j.operation_count ELSE r.operation_count END AS operation_count,
-       coalesce(p.operation_count, 0) AS embedding_count,
+       CASE WHEN j.open THEN j.operation_count ELSE (
+           SELECT operation_count FROM revisions WHERE spec_id = s.id AND revision = s.current_revision
+       ) END AS operation_count,
+       coalesce((
+           SELECT operation_count FROM revisions WHERE spec_id = s.id AND revision = s.published_revision
+       ), 0) AS embedding_count,
        CASE WHEN j.status = 'running' THEN j.embedded_so_far END AS embedded_so_far,
        j.id AS job_id, j.status AS job_status, j.attempts AS job_attempts, j.last_error AS job_last_error,
        j.updated_at AS job_updated_at, j.reused, j.slices, j.last_progress_at, j.next_try_at,
@@ -14,8 +18,6 @@ SELECT s.spec_name,
             THEN greatest(0, (j.operation_count - j.embedded_so_far) / rate.per_second
                              - extract(epoch FROM now() - j.last_progress_at))::float8 END AS eta_seconds
 FROM specs s
-JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
-LEFT JOIN revisions p ON p.spec_id = s.id AND p.revision = s.published_revision
 LEFT JOIN LATERAL (
     SELECT jobs.*, jobs.status IN ('pending', 'running') AS open
     FROM jobs WHERE jobs.spec_id = s.id ORDER BY jobs.id DESC LIMIT 1
@@ -45,13 +47,13 @@ GROUP BY s.catalog_id
 SELECT * FROM jobs WHERE id = %(job_id)s
 
 -- name: jobs_of_catalog
--- Each status has a stretch of the index to itself; the newest of each are merged.
+-- Each status has a stretch of the index jobs_by_catalog, which is by -id; the newest of each are merged.
 SELECT newest.*
 FROM unnest(%(statuses)s::text[]) AS wanted (status)
 CROSS JOIN LATERAL (
     SELECT * FROM jobs
-    WHERE catalog_id = %(catalog_id)s AND status = wanted.status AND id < %(before)s
-    ORDER BY id DESC LIMIT %(limit)s
+    WHERE catalog_id = %(catalog_id)s AND status = wanted.status AND -id > - %(before)s::bigint
+    ORDER BY -id LIMIT %(limit)s
 ) newest
 ORDER BY id DESC LIMIT %(limit)s
 

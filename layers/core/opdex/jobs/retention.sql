@@ -28,8 +28,9 @@ WITH looked_at AS MATERIALIZED (
     ORDER BY spec_id, revision LIMIT %(batch)s
 ), doomed AS (
     SELECT r.spec_id, r.revision
-    FROM looked_at JOIN revisions r USING (spec_id, revision) JOIN specs s ON s.id = r.spec_id
-    WHERE r.revision <> s.current_revision AND r.revision IS DISTINCT FROM s.published_revision
+    FROM looked_at JOIN revisions r USING (spec_id, revision)
+    WHERE r.revision < (SELECT s.current_revision FROM specs s WHERE s.id = r.spec_id)
+      AND r.revision IS DISTINCT FROM (SELECT s.published_revision FROM specs s WHERE s.id = r.spec_id)
       AND EXISTS (
           SELECT FROM revisions newer
           WHERE newer.spec_id = r.spec_id AND newer.revision > r.revision
