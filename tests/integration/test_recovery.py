@@ -493,7 +493,7 @@ def test_slice_does_not_wait_for_calls_when_its_lease_is_lost(engine: Engine) ->
         let_go.set()
 
 
-def test_slice_makes_room_when_others_wait_and_it_has_had_its_turn(engine: Engine) -> None:
+def test_slice_makes_room_when_shorter_jobs_wait_and_it_has_had_its_turn(engine: Engine) -> None:
     large = engine.job_id("large", things(60))
     engine.embedder.seconds_a_call = 0.02
 
@@ -514,11 +514,14 @@ def test_slice_makes_room_when_others_wait_and_it_has_had_its_turn(engine: Engin
     assert "yielded" in engine.events(large)
 
 
-def test_slice_goes_on_when_nobody_waits(engine: Engine) -> None:
-    engine.job_id("large", things(60))
+def test_slice_goes_on_when_only_a_longer_job_waits(engine: Engine) -> None:
+    engine.job_id("first", things(60))
+    engine.job_id("longer", things(70, "other"))
     engine.embedder.seconds_a_call = 0.02
 
-    assert engine.worker(make_room_seconds=0.1).outcomes() == ["published"]
+    assert engine.worker(make_room_seconds=0.1).outcomes() == ["published", "published"]
+    ended = engine.sql("SELECT spec_name FROM jobs ORDER BY completed_at")
+    assert [row["spec_name"] for row in ended] == ["first", "longer"]
 
 
 def test_first_answer_of_another_length_is_overruled_when_nothing_is_published_yet(engine: Engine) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import select
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
@@ -11,6 +12,7 @@ from typing import Any, LiteralString, cast
 from urllib.parse import quote, urlencode
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 
 from opdex.errors import ConfigurationError, DatabaseFailed, DatabaseUnavailable
@@ -85,6 +87,24 @@ def transaction(connection: Connection) -> Iterator[Connection]:
         raise DatabaseFailed(cause=type(error).__name__) from error
 
 
+class _Connection(psycopg.Connection[DictRow]):
+    """Gives up a statement that is not answered in time.
+
+    Keepalives notice a peer that is gone. One that is stuck still acknowledges, and would be waited for without end.
+    """
+
+    statement_seconds: float | None = None
+
+    def wait[T](self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        began = time.monotonic()
+        try:
+            return super().wait(gen, interval, timeout or self.statement_seconds)
+        except psycopg.OperationalError:
+            if self.statement_seconds is not None and time.monotonic() - began >= self.statement_seconds:
+                self.pgconn.finish()  # its answer, should it still come, would be taken for that of the next statement
+            raise
+
+
 class Database:
     """A lazily opened connection that is opened anew when it was lost. Not for use by two threads at once."""
 
@@ -106,7 +126,7 @@ class Database:
     def connect(self) -> Connection:
         """Open one more connection, of the caller's own. Raises DatabaseUnavailable."""
         try:
-            return psycopg.connect(
+            connection = _Connection.connect(
                 database_url(self._settings),
                 autocommit=True,
                 row_factory=dict_row,
@@ -115,6 +135,8 @@ class Database:
             )
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(cause=type(error).__name__) from error
+        connection.statement_seconds = self._settings.database_statement_seconds
+        return connection
 
     def close(self) -> None:
         """Close the connection; the next transaction opens another."""

@@ -28,6 +28,7 @@ class DatabaseSettings(Settings):
 
     database_url: SecretStr | None = None
     database_secret_arn: str | None = None
+    database_statement_seconds: float = Field(default=20.0, gt=0)  # shorter than a lease, and than the gateway waits
     database_prepares: bool = True  # off where a pooler hands out a connection anew for each transaction
 
 
@@ -65,7 +66,7 @@ class EmbedSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
     max_attempts: int = Field(default=5, ge=1)
     max_idle_slices: int = Field(default=3, ge=1)
     held_up_limit_seconds: float = Field(default=24 * 3600.0, gt=0)
-    make_room_seconds: float = Field(default=5.0, gt=0)  # how long a slice keeps others waiting
+    make_room_seconds: float = Field(default=5.0, gt=0)  # how long a slice keeps shorter jobs waiting
 
 
 class SweepSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
@@ -78,4 +79,5 @@ class SweepSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
 class MigrateSettings(DatabaseSettings):
     """MigrateFunction; the secret holds the first admin key as plain text."""
 
+    database_statement_seconds: float = Field(default=280.0, gt=0)  # a migration may rewrite a large table
     admin_key_secret_arn: str | None = None

@@ -59,7 +59,7 @@ class _Overtaken(_Interruption):
 
 
 class _MakingRoom(_Interruption):
-    """Other jobs wait, and this slice has had its turn."""
+    """A shorter job waits, and this slice has had its turn. A longer one may wait: taking turns would end both later."""
 
 
 class _CoolingDown(_Interruption):
@@ -169,7 +169,7 @@ class Slice:
             return _CoolingDown(recorded.cool_down_seconds)
         if recorded.outdates(self._plan):
             return _Overtaken()
-        if recorded.others_wait and time.monotonic() > self._began + self._settings.make_room_seconds:
+        if recorded.shorter_waits and time.monotonic() > self._began + self._settings.make_room_seconds:
             return _MakingRoom()
         return None
 

@@ -44,6 +44,7 @@ class Worker:
         self._wake_ups = wake_ups
         self._pace = Pace(embedder.batch_limits, settings.embedding_calls_in_flight or embedder.calls_in_flight)
         self._expired_at = 0.0
+        self._model: RegisteredModel | None = None
 
     def handle(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
         """Work off ready jobs until none is left or the time is up; returns how each slice ended.
@@ -52,7 +53,7 @@ class Worker:
         """
         if wake_up.kind == "lease":
             self._keep_watch(wake_up)
-        self._expired_at = 0.0
+        self._expired_at, self._model = 0.0, None
         results: list[SliceResult] = []
         while not results or (results[-1].outcome != "yielded" and deadline.leaves_room()):
             result = self._work_on_next(deadline)
@@ -87,8 +88,9 @@ class Worker:
             held = leases.claim(connection, identity.provider, lease_seconds)
             if held is None:
                 return None
-            model = register_model(connection, identity)
+            model = self._model or register_model(connection, identity)
             plan = leases.plan_or_publish(connection, held, model, held.standing)
+        self._model = model
         clock.renewed(asked_at, lease_seconds)
         return _Taken(held, model, plan, clock, lease_seconds)
 

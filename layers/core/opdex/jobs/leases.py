@@ -81,7 +81,7 @@ class Recorded:
     current_revision: int
     fresh_after: datetime | None
     cool_down_seconds: float | None  # of the provider's cool-down that another worker ran into
-    others_wait: bool  # jobs that are ready, and that no worker has claimed
+    shorter_waits: bool  # for a worker: a job with less to embed than this one has left
 
     def outdates(self, plan: Plan) -> bool:
         """Return whether an upload or a re-embed has overtaken the plan."""

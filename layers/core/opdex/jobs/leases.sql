@@ -106,7 +106,13 @@ WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'runn
 RETURNING s.current_revision, j.fresh_after,
     (SELECT extract(epoch FROM until - now())::float8 FROM cool_downs
      WHERE provider = %(provider)s AND until > now()) AS cool_down_seconds,
-    EXISTS (SELECT FROM jobs w WHERE w.status = 'pending' AND w.ready_at <= now()) AS others_wait
+    EXISTS (
+        SELECT FROM (
+            SELECT operation_count - embedded_so_far AS to_do FROM jobs
+            WHERE status = 'pending' AND ready_at <= now() ORDER BY ready_at, id LIMIT 100
+        ) waiting
+        WHERE waiting.to_do < j.operation_count - %(embedded_so_far)s
+    ) AS shorter_waits
 
 -- name: record_vectors
 -- Sorted by key, so that two jobs with the same texts queue up for the rows instead of deadlocking.
