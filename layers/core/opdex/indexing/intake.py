@@ -3,7 +3,7 @@
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from opdex.errors import OpdexError, QueueUnavailable
+from opdex.errors import MalformedWakeUp, OpdexError, QueueUnavailable
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.slice import Outcome
 from opdex.indexing.worker import Worker
@@ -22,6 +22,8 @@ _METRIC_OF: dict[Outcome, str] = {
 
 # Well inside the 90 s within which work goes on after the last fault, and slow enough not to hammer what is away.
 _SEE_AGAIN_SECONDS = 30
+# What cannot be read never will be: it should reach the dead-letter queue soon.
+_SEE_MALFORMED_AGAIN_SECONDS = 0
 
 
 def receive(record: SQSRecord, worker: Worker, sender: WakeUpSender, deadline: Deadline) -> None:
@@ -33,8 +35,9 @@ def receive(record: SQSRecord, worker: Worker, sender: WakeUpSender, deadline: D
         logger.exception(
             "wake-up not handled", error_code=known.code, details=known.details, message_id=record.message_id
         )
+        malformed = isinstance(error, MalformedWakeUp)
         try:
-            sender.see_again(record.receipt_handle, _SEE_AGAIN_SECONDS)
+            sender.see_again(record.receipt_handle, _SEE_MALFORMED_AGAIN_SECONDS if malformed else _SEE_AGAIN_SECONDS)
         except QueueUnavailable:
             logger.warning("the message comes back only when its visibility ends", message_id=record.message_id)
         raise

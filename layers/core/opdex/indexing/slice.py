@@ -59,7 +59,7 @@ class _Overtaken(_Interruption):
 
 
 class _MakingRoom(_Interruption):
-    """A shorter job waits, and this slice has had its turn. A longer one may wait: taking turns would end both later."""
+    """A shorter job waits, and this slice has had its turn. With a longer one, taking turns would end both later."""
 
 
 class _CoolingDown(_Interruption):
