@@ -4,9 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
+from opdex.database import Database
 from opdex.embedding.registry import RegisteredModel, register_model, settle_dimension
 from opdex.errors import LeaseLost
 from opdex.jobs import leases
@@ -98,6 +100,54 @@ def test_provider_is_not_called_when_a_job_finds_every_vector(engine: Engine) ->
     assert [row["status"] for row in engine.sql("SELECT status FROM jobs")] == ["succeeded", "succeeded"]
     assert engine.job(job_id).reused == 0
     assert engine.status("twin").reused == 6
+
+
+def test_job_is_published_with_its_claim_when_nothing_is_missing(engine: Engine) -> None:
+    engine.job_id("users", things(6))
+    twin = engine.job_id("twin", things(6))
+    engine.worker().handle()
+
+    assert engine.events(twin) == ["enqueued", "claimed", "published"]
+    assert [job_id for job_id, _ in engine.wake_ups.of_kind("lease")] == [twin - 1]
+    published = engine.sql("SELECT at FROM job_events WHERE job_id = %s ORDER BY id", twin)
+    assert published[1]["at"] <= published[2]["at"]
+
+
+def test_claim_takes_another_job_when_the_spec_of_the_first_is_being_changed(engine: Engine) -> None:
+    first, second = engine.job_id("first", things(2, "a")), engine.job_id("second", things(2, "b"))
+    uploading = Database(engine.settings)
+    with uploading.transaction() as c:
+        c.execute("SELECT FROM specs WHERE spec_name = 'first' FOR NO KEY UPDATE")
+
+        assert _claim(engine).job_id == second
+        assert engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0)) is None
+    uploading.close()
+
+    assert _claim(engine).job_id == first
+
+
+def test_lease_ends_with_its_invocation_when_a_write_had_to_be_repeated(engine: Engine) -> None:
+    engine.job_id("users", things(12))
+    engine.sql("CREATE SEQUENCE writes")
+    engine.sql(
+        """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN
+               IF nextval('writes') = 2 THEN PERFORM pg_sleep(0.5); RAISE 'refused'; END IF;
+               RETURN NULL;
+           END $$"""
+    )
+    engine.sql("CREATE TRIGGER refuse AFTER INSERT ON vectors FOR EACH STATEMENT EXECUTE FUNCTION refuse()")
+    ((kill_at,),) = [tuple(row.values()) for row in engine.sql("SELECT clock_timestamp() + interval '5 s' AS at")]
+    lease_ends: list[datetime] = []
+
+    def remember(texts: Sequence[str]) -> None:
+        rows = engine.sql("SELECT lease_expires_at FROM jobs WHERE status = 'running'")
+        lease_ends.extend(row["lease_expires_at"] for row in rows)
+
+    engine.embedder.script = remember
+
+    assert engine.worker().outcomes(seconds=5.0) == ["published"]
+    assert max(lease_ends) <= kill_at + timedelta(milliseconds=200)
 
 
 def test_shared_text_counts_for_each_operation_when_it_is_embedded_once(engine: Engine) -> None:
