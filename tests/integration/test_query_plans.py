@@ -54,14 +54,14 @@ def _faults(name: str, node: dict[str, Any]) -> Iterator[str]:
     table, index = node.get("Relation Name"), node.get("Index Name")
     if table in _GROWING and node["Node Type"] != "ModifyTable":
         rows = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-        if index is None and node["Node Type"] != "Bitmap Heap Scan":
-            yield f"{node['Node Type']} on {table}; "
+        if node["Node Type"] == "Seq Scan":
+            yield f"all of {table}; "
         elif (name, index) in _WALKS or index in _FEW_ENTRIES:
             pass
         elif index is not None and "Index Cond" not in node:
             yield f"all of {index}; "
         elif rows > _MOST_ROWS:
-            yield f"{rows:g} rows through {index}; "
+            yield f"{rows:g} rows of {table}; "
     for child in node.get("Plans", ()):
         yield from _faults(name, child)
 

@@ -21,29 +21,32 @@ FROM looked_at
 ORDER BY id DESC LIMIT 1
 
 -- name: forget_revisions
--- One that is neither current nor published never becomes so again; it is old once a newer one is.
+-- One that is neither current nor published never becomes so again; it is old once a newer one is. Row by row and by their
+-- place, so that no plan reads the table whole.
 WITH looked_at AS MATERIALIZED (
     SELECT spec_id, revision FROM revisions
     WHERE (spec_id, revision) > (%(spec_id)s, %(revision)s)
     ORDER BY spec_id, revision LIMIT %(batch)s
 ), doomed AS (
-    SELECT r.spec_id, r.revision
-    FROM looked_at JOIN revisions r USING (spec_id, revision)
-    WHERE r.revision < (SELECT s.current_revision FROM specs s WHERE s.id = r.spec_id)
-      AND r.revision IS DISTINCT FROM (SELECT s.published_revision FROM specs s WHERE s.id = r.spec_id)
-      AND EXISTS (
-          SELECT FROM revisions newer
-          WHERE newer.spec_id = r.spec_id AND newer.revision > r.revision
-            AND newer.created_at < now() - make_interval(days => %(days)s))
-      AND NOT EXISTS (
-          SELECT FROM jobs j
-          WHERE j.spec_id = r.spec_id AND j.status IN ('pending', 'running')
-            AND r.revision IN (j.revision, j.planned_revision))
-    FOR UPDATE OF r SKIP LOCKED
+    SELECT r.place
+    FROM looked_at l
+    CROSS JOIN LATERAL (
+        SELECT r.ctid AS place FROM revisions r
+        WHERE r.spec_id = l.spec_id AND r.revision = l.revision
+          AND r.revision < (SELECT s.current_revision FROM specs s WHERE s.id = l.spec_id)
+          AND r.revision IS DISTINCT FROM (SELECT s.published_revision FROM specs s WHERE s.id = l.spec_id)
+          AND EXISTS (
+              SELECT FROM revisions newer
+              WHERE newer.spec_id = l.spec_id AND newer.revision > l.revision
+                AND newer.created_at < now() - make_interval(days => %(days)s))
+          AND NOT EXISTS (
+              SELECT FROM jobs j
+              WHERE j.spec_id = l.spec_id AND j.status IN ('pending', 'running')
+                AND l.revision IN (j.revision, j.planned_revision))
+        FOR UPDATE OF r SKIP LOCKED
+    ) r
 ), forgotten AS (
-    DELETE FROM revisions r USING doomed
-    WHERE r.spec_id = doomed.spec_id AND r.revision = doomed.revision
-    RETURNING r.revision
+    DELETE FROM revisions WHERE ctid = ANY (ARRAY(SELECT place FROM doomed)) RETURNING revision
 )
 SELECT spec_id, revision, count(*) OVER () = %(batch)s AS more, (SELECT count(*) FROM forgotten) AS forgotten
 FROM looked_at
