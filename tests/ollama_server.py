@@ -50,6 +50,8 @@ class Call:
     ended: float
     at_once: int  # calls under way when it came in, itself included
     status: int | None  # None where the connection was cut
+    caller: str = ""  # what the client's base URL says after the port: http://127.0.0.1:1234/caller
+    failure: "Failure | None" = None  # how it was made to go wrong
 
 
 @dataclass(frozen=True)
@@ -208,9 +210,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         owner = self.server.owner
-        if self.path == "/api/version":
+        _, route = self._caller_and_route()
+        if route == "/api/version":
             self._answer(200, _encoded({"version": "0.13.0"}))
-        elif self.path == "/api/tags":
+        elif route == "/api/tags":
             models = [{"name": f"{name}:latest", "model": f"{name}:latest"} for name in owner.models]
             self._answer(200, _encoded({"models": models}))
         else:
@@ -218,11 +221,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         owner = self.server.owner
+        caller, route = self._caller_and_route()
         raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        if (self.path == "/api/embed" and owner.has_embed) or (self.path == "/api/embeddings" and owner.has_embeddings):
+        if (route == "/api/embed" and owner.has_embed) or (route == "/api/embeddings" and owner.has_embeddings):
             try:
                 body = json.loads(raw)
-                texts = [body["prompt"]] if self.path == "/api/embeddings" else body["input"]
+                texts = [body["prompt"]] if route == "/api/embeddings" else body["input"]
                 texts = [texts] if isinstance(texts, str) else texts
             except (ValueError, KeyError, TypeError) as error:
                 self._answer(400, _encoded({"error": f"invalid request: {error!r}"}))
@@ -231,10 +235,11 @@ class _Handler(BaseHTTPRequestHandler):
             at_once, failure = owner.begin()
             reply: _Reply | None = None
             try:
-                reply = self._embed(str(body.get("model")), texts, failure)
+                reply = self._embed(str(body.get("model")), route, texts, failure)
             finally:
                 # Before the answer goes out: whoever has it finds the call recorded.
-                owner.end(Call(self.path, tuple(texts), started, time.monotonic(), at_once, reply and reply.status))
+                ended, status = time.monotonic(), reply and reply.status
+                owner.end(Call(route, tuple(texts), started, ended, at_once, status, caller, failure))
             if reply is None:
                 self.close_connection = True
             else:
@@ -242,7 +247,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._no_route()
 
-    def _embed(self, model: str, texts: Sequence[str], failure: Failure | None) -> _Reply | None:
+    def _caller_and_route(self) -> tuple[str, str]:
+        caller, slash, route = self.path.partition("/api/")
+        return caller.strip("/"), slash + route
+
+    def _embed(self, model: str, route: str, texts: Sequence[str], failure: Failure | None) -> _Reply | None:
         """Return the answer, good or bad; None where the connection is to be cut instead."""
         owner = self.server.owner
         if failure is not None and failure.kind == "status":
@@ -264,13 +273,13 @@ class _Handler(BaseHTTPRequestHandler):
         with owner.processor:
             # The server's own work is part of the time a call takes, not on top of it.
             due = time.monotonic() + owner.base_seconds + owner.seconds_per_text * len(texts)
-            reply = self._vectors(model, texts, failure)
+            reply = self._vectors(model, route, texts, failure)
             owner.closing.wait(max(0.0, due - time.monotonic()))
         return reply
 
-    def _vectors(self, model: str, texts: Sequence[str], failure: Failure | None) -> _Reply:
+    def _vectors(self, model: str, route: str, texts: Sequence[str], failure: Failure | None) -> _Reply:
         vectors = _spoilt([vector_of(text) for text in texts], failure.kind if failure else None)
-        if self.path == "/api/embeddings":
+        if route == "/api/embeddings":
             return _Reply(200, _encoded({"embedding": vectors[0] if vectors else []}))
         # Like the real one, only this route scales vectors to length 1.
         return _Reply(200, _encoded({"model": model, "embeddings": [_unit(v) if any(v) else v for v in vectors]}))

@@ -2,70 +2,64 @@
 
 import contextlib
 import itertools
-import multiprocessing
 import os
 import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Self
 
 import psycopg
-from psycopg.rows import dict_row
-from pydantic import SecretStr
+from psycopg.rows import DictRow
 
-from local.postgres import EmbeddedPostgres
-from opdex.catalog.store import create_catalog, delete_catalog, delete_spec
-from opdex.catalog.upload import store_document
-from opdex.database import Connection, Database
-from opdex.embedding import ModelIdentity
-from opdex.errors import CatalogExists, OpdexError, QueueUnavailable
+from opdex.catalog.store import delete_catalog, delete_spec
+from opdex.errors import OpdexError
 from opdex.jobs.enqueue import cancel, reembed, retry_failed
-from opdex.jobs.wakeups import WakeUp
-from opdex.migrations import migrate
-from opdex.openapi import describe
-from opdex.settings import DatabaseSettings
 from tests.faults.faults import Dice
-from tests.faults.invariants import JOURNAL, broken
-from tests.faults.queue import CALM, FaultyQueue
-from tests.faults.worker import Assignment, signed, sweep_once, work
-from tests.integration.engine import document, wait_until
-from tests.ollama_server import MODEL, OllamaServer
-
-_MIGRATIONS = Path(__file__).parents[2] / "migrations"
-# Already has what a worker imports: a new one is there within milliseconds.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.faults.worker"])
+from tests.faults.queue import CALM
+from tests.faults.stage import SECONDS_PER_TEXT, Stage
+from tests.faults.worker import Assignment, sweep_once
 
 _FREEZE_SECONDS = 3.5
 _TIME_PASSES_EVERY_SECONDS = 0.7  # cool-downs and backoffs are long, runs are short
-TEXTS_A_CALL, CALLS_IN_FLIGHT = 32, 2
+_SWEEP_PERIOD_SECONDS = 5.0
+_LONGEST_WAIT_SECONDS = 90.0
 _PAUSE_SECONDS = 0.25
-_SECONDS_PER_TEXT = 0.015
 _CATALOGS, _SPECS = ("north", "south", "east"), 60
-_QUIET_SECONDS = 90.0
 
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long leases, invocations and delays are, in seconds."""
-
-    lease: float
-    heartbeat: float
-    longest_delay: float
-    invocation: float
-    call_timeout: float
-
-
-# A run under short leases sees more of them lost.
-SHORT = Timing(lease=2.0, heartbeat=0.5, longest_delay=3.0, invocation=6.0, call_timeout=2.0)
-# What the template sets, and SQS takes.
-TEMPLATE = Timing(lease=30.0, heartbeat=8.0, longest_delay=900.0, invocation=300.0, call_timeout=120.0)
+_COUNTED = """
+    SELECT count(*) AS jobs, count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+           count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'cancelled') AS cancelled,
+           (SELECT count(*) FROM fault_publications) AS publications,
+           (SELECT count(*) FROM fault_leases WHERE has_lapsed) AS leases_lost,
+           (SELECT count(*) FROM fault_calls) AS calls,
+           (SELECT count(*) FROM fault_calls WHERE verdict <> 'good') AS calls_failed,
+           (SELECT coalesce(sum(times - 1), 0)::bigint FROM (
+               SELECT count(*) AS times FROM fault_calls_of_leases c CROSS JOIN LATERAL unnest(c.texts) AS text
+               WHERE verdict = 'good' GROUP BY job_id, text) sent) AS texts_sent_again
+    FROM (SELECT DISTINCT ON (job_id) status FROM fault_journal ORDER BY job_id, seq DESC) jobs
+"""
+# From the end of the last fault to a job's next claim, or to its end.
+_WAITS = """
+    SELECT job_id, extract(epoch FROM coalesce(min(at), clock_timestamp()) - %(since)s)::float8 AS seconds
+    FROM unnest(%(jobs)s::bigint[]) AS open (job_id) LEFT JOIN LATERAL (
+        SELECT at FROM (SELECT at, status, lag(status) OVER (ORDER BY seq) AS was
+                        FROM fault_journal WHERE fault_journal.job_id = open.job_id) j
+        WHERE at > %(since)s AND status <> was AND status <> 'pending') next ON true
+    GROUP BY job_id
+"""
+# From each kill to the next claim of the job that it left behind.
+_RECOVERIES = """
+    SELECT extract(epoch FROM min(l.claimed_at) - k.at)::float8 AS seconds
+    FROM fault_kills k JOIN fault_leases l ON l.job_id = k.job_id AND l.claimed_at > k.at
+    GROUP BY k.who, k.job_id, k.at ORDER BY seconds
+"""
+# Which invariants make up which figure.
+_FIGURES = {"lost": "lost", "duplicated": "half", "stuck": "stuck", "wrong_vectors": "wrong_vectors"}
 
 
 @dataclass
@@ -93,7 +87,7 @@ class Figures:
     recovery_p50: float = 0.0
     recovery_p95: float = 0.0
     recovery_max: float = 0.0
-    quiet_seconds: float = 0.0
+    longest_wait: float = 0.0  # for a claim or an end, of the jobs that were open when the last fault ended
     lost: int = 0
     duplicated: int = 0
     stuck: int = 0
@@ -102,136 +96,21 @@ class Figures:
     broken: list[str] = field(default_factory=list)
 
 
-class ClientDatabase(Database):
-    """Database access that tells the journal whose it is."""
-
-    def __init__(self, url: str, name: str) -> None:
-        super().__init__(DatabaseSettings(database_url=SecretStr(url)))
-        self._name = name
-
-    def connect(self) -> Connection:
-        return signed(super().connect(), self._name)
-
-
-class Stage:
-    """Everything that a run is played on: Postgres, provider, queue, and worker processes."""
-
-    def __init__(self, folder: Path, seed: int, workers: int, timing: Timing = SHORT) -> None:
-        self.postgres = EmbeddedPostgres(folder, durable=False)
-        self.provider = OllamaServer(base_seconds=0.03, seconds_per_text=_SECONDS_PER_TEXT)
-        self.queue = FaultyQueue(
-            seed,
-            longest_delay=timing.longest_delay,
-            visibility_seconds=6 * timing.invocation,
-            invocation_seconds=timing.invocation,
-        )
-        self.workers: list[tuple[Assignment, BaseProcess]] = []
-        self._wanted = workers
-        self._timing = timing
-        self._numbers = itertools.count(1)
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        with self._stack as stack:
-            stack.enter_context(self.postgres)
-            with psycopg.connect(self.postgres.url(), row_factory=dict_row) as connection:
-                migrate(connection, _MIGRATIONS)
-                connection.execute(JOURNAL)
-            stack.enter_context(self.provider)
-            stack.enter_context(self.queue)
-            stack.callback(self.end_workers)
-            self.clients = ClientDatabase(self.postgres.url(), "clients")
-            stack.callback(self.clients.close)
-            self.clock = ClientDatabase(self.postgres.url(), "clock")
-            stack.callback(self.clock.close)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def assignment(self, kind: str = "worker", **faults: Any) -> Assignment:
-        return Assignment(
-            name=f"{kind}-{next(self._numbers)}",
-            queue_port=self.queue.port,
-            database_url=self.postgres.url(),
-            embedding_url=self.provider.url,
-            lease_seconds=self._timing.lease,
-            heartbeat_seconds=self._timing.heartbeat,
-            call_timeout_seconds=self._timing.call_timeout,
-            calls_in_flight=CALLS_IN_FLIGHT,
-            **faults,
-        )
-
-    def start_workers(self, assign: Callable[[], Assignment] | None = None) -> int:
-        """Replace the workers that have died; returns how many had."""
-        died = [worker for worker in self.workers if not worker[1].is_alive()]
-        for worker in died:
-            self.workers.remove(worker)
-            worker[1].join()
-        while len(self.workers) < self._wanted:
-            assignment = (assign or self.assignment)()
-            self.workers.append((assignment, self.start(work, assignment)))
-        return len(died)
-
-    def start(self, target: Callable[..., None], *values: object) -> BaseProcess:
-        process = _PROCESSES.Process(target=target, args=values, daemon=True)
-        process.start()
-        return process
-
-    def end_workers(self) -> None:
-        for _, process in self.workers:
-            process.kill()
-            process.join()
-        self.workers.clear()
-
-    @contextmanager
-    def sql(self) -> Iterator[psycopg.Connection[psycopg.rows.DictRow]]:
-        """Open a connection of the test's own."""
-        with psycopg.connect(
-            self.postgres.url(), autocommit=True, row_factory=dict_row, application_name="clock", connect_timeout=5
-        ) as connection:
-            yield connection
-
-    def upload(self, catalog_id: str, spec_name: str, summaries: list[str]) -> int | None:
-        """Store a document as the HTTP route does, and return the job that it opened or found."""
-        raw = document(summaries)
-        with contextlib.suppress(CatalogExists), self.clients.transaction() as c:
-            create_catalog(c, id=catalog_id, name=catalog_id, version="1")
-        with self.clients.transaction() as c:
-            identity = ModelIdentity("ollama", MODEL)
-            stored = store_document(c, catalog_id, spec_name, raw, describe(raw), "upload", None, identity)
-        self.wake(stored.job_id)
-        return stored.job_id
-
-    def wake(self, job_id: int | None) -> None:
-        if job_id is not None:
-            with contextlib.suppress(QueueUnavailable):  # the API logs it and goes on
-                self.queue.send(WakeUp(job_id=job_id))
-
-    def pass_time(self) -> None:
-        """Let what waits for its time have it: backoffs, cool-downs and parkings are over at once."""
-        with self.clock.transaction() as c:
-            c.execute("UPDATE cool_downs SET until = now() WHERE until > now()")
-            c.execute("UPDATE jobs SET ready_at = now() WHERE id IN (SELECT id FROM jobs WHERE status = 'pending'"
-                      " AND ready_at > now() ORDER BY id FOR UPDATE SKIP LOCKED)")  # fmt: skip
-
-
 class Run:
     """Plays one run. The seed decides what happens; when exactly it hits is up to the machine."""
 
     def __init__(self, folder: Path, seed: int, seconds: float, workers: int = 3) -> None:
         self.dice = Dice(seed)
         self.figures = Figures(seed)
-        self.stage = Stage(folder, seed, workers)
+        self.stage = Stage(folder, seed=seed, workers=workers)
         self._seconds = seconds
         self._undo: list[tuple[float, Callable[[], None]]] = []
         self._sweeps: list[BaseProcess] = []
         self._frozen: set[int] = set()
         self._time_passed = 0.0
         self._locks: list[threading.Thread] = []
-        self._killed: list[tuple[int, float]] = []  # jobs whose worker was killed, and when by the database's clock
         self._versions = itertools.count(1)
+        self._is_quiet = False
 
     def play(self) -> Figures:
         """Run it, and return the figures; ``broken`` is empty where everything held."""
@@ -246,7 +125,8 @@ class Run:
                 pause = self.dice.seconds(0.2, 1.8) * _PAUSE_SECONDS
                 self._tidy(until=time.monotonic() + pause)
             self._end_faults()
-            self._wait_for_quiet()
+            self._let_open_jobs_end()
+            self._try_failed_ones_again()
             self._count()
         self.figures.seconds = round(time.monotonic() - began, 1)
         return self.figures
@@ -255,9 +135,7 @@ class Run:
         """Let the model's first vector be written: it settles the dimension, before anything answers a wrong one."""
         self.stage.start_workers()
         job_id = self.stage.upload("warm", "warm", ["first thing"])
-        with self.stage.sql() as c:
-            query = "SELECT FROM jobs WHERE id = %s AND status = 'succeeded'"
-            wait_until(lambda: c.execute(query, [job_id]).fetchone() is not None, 30)
+        self.stage.wait_for("id = %s AND status = 'succeeded'", job_id)
         self.stage.end_workers()
         self.stage.start_workers(self._assign)
 
@@ -268,11 +146,13 @@ class Run:
             getattr(self, f"_{name}")()
 
     def _assign(self) -> Assignment:
+        if self._is_quiet:
+            return self.stage.assignment()
         # One worker in three dies at a statement of its own, or has something wrong with it.
         kind = self.dice.random.randrange(9)
         seed = self.dice.random.randrange(2**32)
         if kind == 0:
-            return self.stage.assignment(dies_at_statement=self.dice.random.randint(2, 150), seed=seed)
+            return self.stage.assignment(struck_at_statement=self.dice.random.randint(2, 150), seed=seed)
         if kind == 1:
             return self.stage.assignment(heartbeat_fails=True, seed=seed)
         if kind == 2:
@@ -351,26 +231,17 @@ class Run:
     # What happens to workers.
 
     def _kill(self) -> None:
-        assignment, process = self.dice.random.choice(self.stage.workers)
-        process.kill()
-        process.join()
-        with self.stage.sql() as c:
-            held = c.execute(
-                "SELECT j.id, extract(epoch FROM clock_timestamp())::float8 AS now FROM jobs j"
-                " WHERE status = 'running' AND %s = (SELECT who FROM fault_journal f WHERE f.job_id = j.id"
-                " AND f.lease_token = j.lease_token ORDER BY seq LIMIT 1)",
-                [assignment.name],
-            ).fetchall()
-        self._killed += [(row["id"], row["now"]) for row in held]
+        self.figures.kills_with_lease += self.stage.kill(*self.dice.random.choice(self.stage.workers))
 
     def _freeze(self) -> None:
-        _, process = self.dice.random.choice(self.stage.workers)
+        assignment, process = self.dice.random.choice(self.stage.workers)
         pid = process.pid
         if pid is None or pid in self._frozen:
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
             self._frozen.add(pid)
+            self.stage.froze(assignment)
             self.figures.freezes += 1
             self._later(_FREEZE_SECONDS, lambda: self._thaw(pid))
 
@@ -433,7 +304,7 @@ class Run:
         self._later(self.dice.seconds(1.0, 3.0), self._provider_fast)
 
     def _provider_fast(self) -> None:
-        self.stage.provider.seconds_per_text = _SECONDS_PER_TEXT
+        self.stage.provider.seconds_per_text = SECONDS_PER_TEXT
 
     # To the queue.
 
@@ -458,7 +329,7 @@ class Run:
 
     def _killed_sweep(self) -> None:
         dies_at = self.dice.random.randint(2, 25)
-        assignment = self.stage.assignment("sweep", dies_at_statement=dies_at)
+        assignment = self.stage.assignment("sweep", struck_at_statement=dies_at)
         self._sweeps.append(self.stage.start(sweep_once, assignment, len(self.stage.workers)))
 
     def _pass_time(self) -> None:
@@ -467,6 +338,7 @@ class Run:
     # The end.
 
     def _end_faults(self) -> None:
+        self._is_quiet = True
         for _, undo in self._undo:
             undo()
         self._undo.clear()
@@ -479,13 +351,34 @@ class Run:
         self.stage.end_workers()
         self.stage.start_workers()
 
-    def _wait_for_quiet(self) -> None:
-        """Sweep until no job is open and none has failed for what no longer is."""
-        began = time.monotonic()
-        while time.monotonic() - began < _QUIET_SECONDS:
-            sweep = self._sweep()
-            sweep.join()
-            self.stage.pass_time()
+    def _let_open_jobs_end(self) -> None:
+        """Wait until no job is open, with a sweep now and then, and note how long each was left alone."""
+        began, swept = time.monotonic(), time.monotonic()
+        with self.stage.sql() as c:
+            ended_at = c.execute("SELECT clock_timestamp()").fetchone()
+            open_jobs = self._open_jobs(c)
+            while self._open_jobs(c) and time.monotonic() - began < _LONGEST_WAIT_SECONDS + _SWEEP_PERIOD_SECONDS:
+                time.sleep(0.1)
+                self._tidy(until=0)
+                if time.monotonic() - swept > _SWEEP_PERIOD_SECONDS:
+                    swept = time.monotonic()
+                    self._sweep()
+            waits = c.execute(_WAITS, {"since": (ended_at or {})["clock_timestamp"], "jobs": open_jobs}).fetchall()
+        longest = max((row["seconds"] for row in waits), default=0.0)
+        self.figures.longest_wait = round(longest, 2)
+        if longest > _LONGEST_WAIT_SECONDS + _SWEEP_PERIOD_SECONDS:
+            self.figures.broken.append(f"waited: {sorted(waits, key=lambda row: -row['seconds'])[:3]}")
+
+    def _open_jobs(self, c: psycopg.Connection[DictRow]) -> list[int]:
+        rows = c.execute("SELECT id FROM jobs WHERE status IN ('pending', 'running')").fetchall()
+        return [row["id"] for row in rows]
+
+    def _try_failed_ones_again(self) -> None:
+        """Give what failed all its attempts, now that nothing is wrong: it must come to its end, too."""
+        ends_at = time.monotonic() + _LONGEST_WAIT_SECONDS
+        while time.monotonic() < ends_at:
+            self._sweep().join()
+            self._tidy(until=0)
             self._retry_failed_safely()
             with self.stage.sql() as c:
                 row = c.execute(
@@ -494,9 +387,8 @@ class Run:
                     " 'cancelled' <> (SELECT status FROM jobs WHERE spec_id = s.id ORDER BY id DESC LIMIT 1)) AS due"
                 ).fetchone()
             if row == {"open": 0, "due": 0}:
-                break
-            time.sleep(0.2)
-        self.figures.quiet_seconds = round(time.monotonic() - began, 2)
+                return
+            time.sleep(0.1)
 
     def _retry_failed_safely(self) -> None:
         with contextlib.suppress(OpdexError):
@@ -504,46 +396,17 @@ class Run:
 
     def _count(self) -> None:
         figures, stage = self.figures, self.stage
+        figures.broken += stage.broken()
         with stage.sql() as c:
-            found = list(broken(c))
-            counted = c.execute(
-                "SELECT count(*) AS jobs, count(*) FILTER (WHERE status = 'succeeded') AS succeeded,"
-                " count(*) FILTER (WHERE status = 'failed') AS failed,"
-                " count(*) FILTER (WHERE status = 'cancelled') AS cancelled,"
-                " (SELECT count(*) FROM fault_publications) AS publications,"
-                " (SELECT count(*) FROM job_events WHERE event = 'lease_lost') AS leases_lost FROM jobs"
-            ).fetchone()
-            recoveries = sorted(self._recoveries(c))
+            counted = c.execute(_COUNTED).fetchone()
+            recoveries = [row["seconds"] for row in c.execute(_RECOVERIES)]
         for name, value in (counted or {}).items():
             setattr(figures, name, value)
-        figures.kills_with_lease = len(self._killed)
         if recoveries:
             figures.recovery_p50 = round(statistics.median(recoveries), 2)
             figures.recovery_p95 = round(recoveries[min(len(recoveries) - 1, int(0.95 * len(recoveries)))], 2)
             figures.recovery_max = round(recoveries[-1], 2)
         figures.messages, figures.messages_lost = stage.queue.sent, stage.queue.lost
-        calls = stage.provider.calls
-        figures.calls, figures.calls_failed = len(calls), sum(call.status != 200 for call in calls)
-        sent = [text for call in calls if call.status == 200 for text in call.texts]
-        figures.texts_sent_again = len(sent) - len(set(sent))
-        figures.broken = found
-        for name in ("lost", "stuck", "half", "wrong vectors"):
-            attribute = {"half": "duplicated", "wrong vectors": "wrong_vectors"}.get(name, name)
-            setattr(
-                figures,
-                attribute,
-                sum(int(line.split("(", 1)[1].split(")")[0]) for line in found if line.startswith(name)),
-            )
-
-    def _recoveries(self, c: psycopg.Connection[psycopg.rows.DictRow]) -> Iterator[float]:
-        """Yield the seconds from each kill to the next claim of the job that it left behind."""
-        for job_id, killed_at in self._killed:
-            row = c.execute(
-                "SELECT extract(epoch FROM min(at))::float8 - %(killed_at)s AS seconds FROM ("
-                " SELECT at, lease_token, lag(lease_token) OVER (ORDER BY seq) AS held FROM fault_journal"
-                " WHERE job_id = %(job_id)s) j"
-                " WHERE lease_token IS DISTINCT FROM held AND at > to_timestamp(%(killed_at)s)",
-                {"job_id": job_id, "killed_at": killed_at},
-            ).fetchone()
-            if row is not None and row["seconds"] is not None:
-                yield row["seconds"]
+        for name, beginning in _FIGURES.items():
+            lines = [line for line in figures.broken if line.startswith(beginning)]
+            setattr(figures, name, sum(int(line.split("(", 1)[1].split(")")[0]) for line in lines))

@@ -1,68 +1,213 @@
-"""A worker that dies at every statement of its slice in turn, BEGIN and COMMIT included; another one goes on."""
+"""A worker, and a sweep, to which something happens at each of its statements in turn, BEGIN and COMMIT included."""
 
-import time
+import os
+import signal
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.rows import DictRow
 
 from local.scratch import scratch_folder
-from opdex.database import Database
-from opdex.embedding import make_embedder
-from opdex.indexing.deadline import Deadline
-from opdex.indexing.worker import Worker
+from opdex.errors import ProviderFailed
+from opdex.jobs import leases
 from opdex.jobs.wakeups import WakeUp
-from tests.faults.harness import CALLS_IN_FLIGHT, Stage
-from tests.faults.invariants import broken
-from tests.faults.worker import work
-from tests.integration.engine import wait_until
-from tests.ollama_server import Call
+from tests.faults.invariants import CALLS_IN_FLIGHT
+from tests.faults.stage import Stage, Timing, WorkerHere
+from tests.faults.worker import Fate, FaultyDatabase, sweep_here, sweep_once
+from tests.integration.engine import RememberedWakeUps, wait_until
 
-_MOST_STATEMENTS = 200
+_LEAST_STATEMENTS = 10
 _TEXTS = 12
+_DONE = "SELECT id FROM jobs WHERE id = %s AND status = 'succeeded'"
+_LAPSE = "UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE status = 'running'"
+_IN_TRANSACTION = "SELECT FROM pg_stat_activity WHERE application_name = %s AND state LIKE 'idle in transaction%%'"
+_ALL_WRITES = """
+    SELECT (SELECT max(seq) FROM fault_journal) AS jobs, (SELECT max(seq) FROM fault_publications) AS publications,
+           (SELECT max(seq) FROM fault_vectors) AS vectors, (SELECT max(id) FROM job_events) AS events
+"""
 
 
-@pytest.mark.timeout(280)
-def test_a_death_at_any_statement_loses_nothing_and_repeats_at_most_what_was_under_way(tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        stage = stack.enter_context(Stage(stack.enter_context(scratch_folder(tmp_path)), seed=0, workers=0))
-        c = stack.enter_context(stage.sql())
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with scratch_folder(tmp_path) as folder, Stage(folder, timing=Timing(lease=1.0, longest_delay=0.2)) as stage:
         stage.provider.base_seconds = stage.provider.seconds_per_text = 0.0
-        settings = stage.assignment().settings()
-        database = stack.enter_context(closing(Database(settings)))
-        survivor = Worker(settings, database, make_embedder(settings), stage.queue)
-        for statement in range(1, _MOST_STATEMENTS):
-            calls_before = len(stage.provider.calls)
-            process = stage.start(work, stage.assignment(dies_at_statement=statement))
-            texts = [f"thing {number} of {statement}" for number in range(_TEXTS)]
-            job_id = stage.upload("catalog", f"spec-{statement}", texts)
-            done = "SELECT id FROM jobs WHERE id = %s AND status = 'succeeded'"
-            wait_until(lambda: not process.is_alive() or c.execute(done, [job_id]).fetchone() is not None, 30)  # noqa: B023
-            if process.is_alive():
-                break  # its slice has fewer statements
+        yield stage
+
+
+@pytest.mark.parametrize("fate", ["dies", "dies_after"])
+def test_nothing_is_lost_and_little_repeated_when_a_worker_dies_at_any_statement(stage: Stage, fate: Fate) -> None:
+    with stage.sql() as c, stage.worker_here() as survivor:
+        for statement, job_id, process in _struck(stage, fate):
+            wait_until(lambda: not process.is_alive() or _is_done(c, job_id))  # noqa: B023
+            process.kill()
             process.join()
-            # Its lease runs out, here at once, and the next worker goes on.
-            c.execute("UPDATE jobs SET lease_expires_at = now() - interval '1 s' WHERE status = 'running'")
-            ends_at = time.monotonic() + 30
-            survivor.handle(WakeUp(job_id=job_id or 0), Deadline(lambda: int((ends_at - time.monotonic()) * 1000)))  # noqa: B023
-            assert c.execute(done, [job_id]).fetchone(), f"the death at statement {statement} was not recovered from"
-            _assert_little_was_repeated(stage.provider.calls[calls_before:], statement)
-        else:
-            pytest.fail("a slice has fewer statements than this")
-        process.kill()
-        process.join()
-        assert statement > 20
-        assert list(broken(c)) == []
-        attempts = c.execute("SELECT attempts FROM jobs WHERE attempts NOT IN (1, 2)").fetchall()
-        assert attempts == []
+            c.execute(_LAPSE)
+            # Without a sweep: a message looks after each open job.
+            survivor.serve(stage.queue, lambda: _is_done(c, job_id))  # noqa: B023
+            _assert_little_was_repeated(stage, statement)
+        _assert_sound(stage, c, most_attempts=2)
 
 
-def _assert_little_was_repeated(calls: Sequence[Call], statement: int) -> None:
+def test_late_writes_change_nothing_when_a_worker_froze_at_any_statement(stage: Stage) -> None:
+    with stage.sql() as c, stage.worker_here() as successor:
+        # A frozen worker's locks go when its transaction has idled for 20 s; here sooner.
+        c.execute("ALTER ROLE CURRENT_USER IN DATABASE opdex SET idle_in_transaction_session_timeout = '300ms'")
+        for statement, job_id, process in _struck(stage, "freezes"):
+            name = stage.workers[-1][0].name
+            wait_until(lambda: _is_frozen(process) or _is_done(c, job_id))  # noqa: B023
+            wait_until(lambda: c.execute(_IN_TRANSACTION, [name]).fetchone() is None)  # noqa: B023
+            c.execute(_LAPSE)
+            successor.handle(WakeUp(job_id=job_id))
+            assert _is_done(c, job_id), f"the job frozen at statement {statement} was not taken over"
+            before, settled = c.execute(_ALL_WRITES).fetchone(), stage.queue.settled
+            os.kill(process.pid or 0, signal.SIGCONT)
+            wait_until(lambda: stage.queue.settled > settled)  # noqa: B023
+            assert c.execute(_ALL_WRITES).fetchone() == before, f"frozen at statement {statement}, it wrote late"
+            process.kill()
+            process.join()
+        _assert_sound(stage, c, most_attempts=2)
+
+
+@pytest.mark.parametrize(
+    "fates", [("loses_connection", "meets_serialization_failure", "meets_full_disk")], ids=["in turn"]
+)
+def test_job_succeeds_when_the_database_fails_a_worker_at_any_statement(stage: Stage, fates: Sequence[Fate]) -> None:
+    with stage.sql() as c:
+        for _, job_id, process in _struck(stage, *fates):
+            stage.wait_for("id = %s AND status = 'succeeded'", job_id)
+            process.kill()
+            process.join()
+        # Where the answer to a claim is lost, nobody knows that he holds the job: its lease has to run out.
+        _assert_sound(stage, c, most_attempts=2 if "loses_answer" in fates else 1)
+
+
+def _struck(stage: Stage, *fates: Fate) -> Iterator[tuple[int, int, BaseProcess]]:
+    """Yield for each statement of a slice its number, a job, and a worker whom one of the fates meets there."""
+    with stage.worker_here() as healthy:
+        for round_number in range(2):  # the first one opens connections and settles the model
+            before = healthy.database.statements
+            job_id = stage.open_job("healthy", [f"healthy {number} of {round_number}" for number in range(_TEXTS)])
+            healthy.handle(WakeUp(job_id=job_id))
+        statements = healthy.database.statements - before
+    assert statements > _LEAST_STATEMENTS
+    for statement in range(1, statements + 1):
+        stage.queue.clear()
+        texts = [f"thing {number} of {statement}" for number in range(_TEXTS)]
+        job_id = stage.open_job(f"spec-{statement}", texts)
+        fate = fates[statement % len(fates)]
+        yield statement, job_id, stage.start_worker(stage.assignment(struck_at_statement=statement, fate=fate))
+
+
+def _is_done(c: psycopg.Connection[DictRow], job_id: int) -> bool:
+    return c.execute(_DONE, [job_id]).fetchone() is not None
+
+
+def _is_frozen(process: BaseProcess) -> bool:
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def _assert_sound(stage: Stage, c: psycopg.Connection[DictRow], most_attempts: int) -> None:
+    stage.wait_for_end()
+    assert stage.broken() == []
+    assert c.execute("SELECT id, attempts FROM jobs WHERE attempts > %s", [most_attempts]).fetchall() == []
+
+
+def _assert_little_was_repeated(stage: Stage, statement: int) -> None:
     """What one death repeats: the calls under way, and one chunk that was not written yet."""
+    ours = tuple(f"thing {number} of {statement}." for number in range(_TEXTS))
+    calls = [call for call in stage.provider.calls if call.texts[0].startswith(ours)]
     times_sent = Counter(text for call in calls for text in call.texts)
     again = sum(times - 1 for times in times_sent.values())
     largest = sorted((len(call.texts) for call in calls), reverse=True)
     assert again <= sum(largest[: CALLS_IN_FLIGHT + 1]), f"the death at statement {statement} repeated {again} texts"
     assert len(times_sent) == _TEXTS
+
+
+# The sweep.
+
+
+def test_everything_is_repaired_once_when_a_sweep_dies_at_any_statement(stage: Stage) -> None:
+    with stage.sql() as c, stage.worker_here() as worker:
+        _break_everything(stage, c, 0)
+        statements = sweep_here(stage.assignment("sweep"), stage.queue, workers=2).statements
+        assert statements > _LEAST_STATEMENTS
+        _work_off(worker)
+        for statement in range(1, statements + 1):
+            lapsed, parked, unpublished, old = _break_everything(stage, c, statement)
+            assignment = stage.assignment("sweep", struck_at_statement=statement)
+            process = stage.start(sweep_once, assignment, 2)
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
+            heard = RememberedWakeUps()
+            sweep_here(stage.assignment("sweep"), heard, workers=2)
+            assert len(heard.sent) <= 2
+            jobs = {
+                row["id"]: row for row in c.execute("SELECT * FROM jobs WHERE spec_name LIKE %s", [f"%-{statement}"])
+            }
+            assert (jobs[lapsed]["status"], jobs[lapsed]["attempts"]) == ("pending", 2)
+            assert jobs[parked]["next_try_at"] is None
+            assert old not in jobs
+            opened = [row["spec_name"] for row in jobs.values() if row["kind"] == "reconciler"]
+            assert sorted(opened) == sorted([f"parked-{statement}", unpublished])
+            _work_off(worker)
+        assert stage.broken() == []
+
+
+def test_everything_is_repaired_once_when_two_sweeps_run_at_once(stage: Stage) -> None:
+    with stage.sql() as c:
+        broken = [_break_everything(stage, c, number) for number in range(1, 9)]
+        # Both are under way before either can go on.
+        with c.transaction():
+            c.execute("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
+            sweeps = [stage.start(sweep_once, stage.assignment("sweep"), 2) for _ in range(2)]
+            waiting = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'sweep%' AND wait_event_type = 'Lock'"
+            with stage.sql() as other:
+                wait_until(lambda: len(other.execute(waiting.encode()).fetchall()) == 2)
+        for sweep in sweeps:
+            sweep.join()
+        states = {row["id"]: (row["status"], row["attempts"]) for row in c.execute("SELECT * FROM jobs")}
+        assert [states[lapsed] for lapsed, _, _, _ in broken] == [("pending", 2)] * 8
+        assert not {old for _, _, _, old in broken} & set(states)
+        opened = c.execute("SELECT spec_name FROM jobs WHERE kind = 'reconciler'").fetchall()
+        assert len(opened) == 16
+    with stage.worker_here() as worker:
+        _work_off(worker)
+    assert stage.broken() == []
+
+
+def _work_off(worker: WorkerHere) -> None:
+    while worker.handle(WakeUp(job_id=0)):
+        pass
+
+
+def _break_everything(stage: Stage, c: psycopg.Connection[DictRow], number: int) -> tuple[int, int, str, int]:
+    """Leave a lapsed lease, a parked spec that is due, a gap and a job that is old; the gap's spec is named."""
+    database = FaultyDatabase(stage.assignment())
+    try:
+        parked = stage.open_job(f"parked-{number}", [f"parked {number}"])
+        with database.transaction() as connection:
+            held = leases.claim(connection, "ollama", 30)
+            assert held is not None
+            leases.fail(connection, held, ProviderFailed(), parked=True)
+        lapsed = stage.open_job(f"lapsed-{number}", [f"lapsed {number}"])
+        with database.transaction() as connection:
+            assert leases.claim(connection, "ollama", 30) is not None
+    finally:
+        database.close()
+    gap = f"gap-{number}"
+    c.execute("DELETE FROM jobs WHERE id = %s", [stage.open_job(gap, [f"gap {number}"])])
+    with stage.clients.transaction() as connection:
+        connection.execute("UPDATE jobs SET next_try_at = now() - interval '1 s' WHERE id = %s", [parked])
+    c.execute(_LAPSE)
+    old = stage.open_job(f"old-{number}", [f"old {number}"])
+    c.execute(
+        "UPDATE jobs SET status = 'cancelled', completed_at = now() - interval '60 days', spec_id = NULL WHERE id = %s",
+        [old],
+    )
+    with stage.clients.transaction() as connection:
+        connection.execute("DELETE FROM specs WHERE spec_name = %s", [f"old-{number}"])
+    return lapsed, parked, gap, old

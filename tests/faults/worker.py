@@ -1,5 +1,6 @@
 """What runs in the processes that are killed, frozen and cut off: embed workers and sweeps, the product's own code."""
 
+import contextlib
 import json
 import os
 import random
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -23,9 +24,15 @@ from opdex.indexing.deadline import Deadline
 from opdex.indexing.intake import receive
 from opdex.indexing.worker import Worker
 from opdex.jobs.sweep import sweep
-from opdex.jobs.wakeups import WakeUp, WakeUpSender
+from opdex.jobs.wakeups import WakeUp, WakeUps, WakeUpSender
 from opdex.observability import logger, metrics
 from opdex.settings import EmbedSettings
+
+# What happens to a process at one of its statements. BEGIN and COMMIT are statements too.
+type Fate = Literal[
+    "dies", "dies_after", "freezes",
+    "loses_connection", "loses_answer", "meets_serialization_failure", "meets_full_disk",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,8 @@ class Assignment:
     heartbeat_seconds: float
     call_timeout_seconds: float = 2.0
     calls_in_flight: int = 2
-    dies_at_statement: int | None = None
+    struck_at_statement: int | None = None
+    fate: Fate = "dies"
     heartbeat_fails: bool = False
     refused_share: float = 0.0  # of statements that the database refuses
     seed: int = 0
@@ -62,40 +70,58 @@ class Assignment:
 class _FaultyConnection(psycopg.Connection[DictRow]):
     """A connection on which a statement may be the process's last, or be refused. BEGIN and COMMIT are statements."""
 
-    fate: "_Fate"
+    destiny: "_Destiny"
 
     def wait[T](self, gen: Generator[Any, Any, T], interval: float = 0.1, timeout: float | None = None) -> T:
-        self.fate.strike()
-        if (
-            getattr(gen, "__name__", "") == "_execute_gen"
-        ):  # not BEGIN, COMMIT and ROLLBACK: no database refuses the last
-            try:
-                self.fate.refuse()
-            except psycopg.Error:
-                gen.close()
-                raise
-        return super().wait(gen, interval, timeout)
+        try:
+            self.destiny.strike(self, is_command=getattr(gen, "__name__", "") != "_execute_gen")
+        except psycopg.Error:
+            gen.close()
+            raise
+        answer = super().wait(gen, interval, timeout)
+        self.destiny.strike_after(self)
+        return answer
 
 
-class _Fate:
+class _Destiny:
     """Counts the statements of a process and does to them what its assignment says."""
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._random = random.Random(assignment.seed)
-        self._statements = 0
+        self.statements = 0
 
-    def strike(self) -> None:
-        self._statements += 1
-        if self._statements == self._assignment.dies_at_statement:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def refuse(self) -> None:
+    def strike(self, connection: psycopg.Connection[DictRow], *, is_command: bool) -> None:
+        self.statements += 1
+        if self.statements == self._assignment.struck_at_statement:
+            match self._assignment.fate:
+                case "dies":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                case "freezes":
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                case "loses_connection":
+                    connection.pgconn.finish()
+                    raise psycopg.OperationalError("scripted: the connection is gone")
+                case "meets_serialization_failure" if not is_command:
+                    raise psycopg.errors.SerializationFailure("scripted refusal")
+                case "meets_full_disk" if not is_command:
+                    raise psycopg.errors.DiskFull("scripted refusal")
+        if is_command:
+            return  # no database refuses a ROLLBACK
         if self._assignment.heartbeat_fails and threading.current_thread().name == "heartbeat":
             raise psycopg.OperationalError("scripted: the heartbeat's connection is gone")
         if self._random.random() < self._assignment.refused_share:
             refusal = self._random.choice((psycopg.errors.SerializationFailure, psycopg.errors.DiskFull))
             raise refusal("scripted refusal")
+
+    def strike_after(self, connection: psycopg.Connection[DictRow]) -> None:
+        if self.statements == self._assignment.struck_at_statement:
+            match self._assignment.fate:
+                case "dies_after":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                case "loses_answer":
+                    connection.pgconn.finish()
+                    raise psycopg.OperationalError("scripted: the answer is lost on the way")
 
 
 def signed(connection: Connection, name: str) -> Connection:
@@ -113,26 +139,32 @@ class FaultyDatabase(Database):
     def __init__(self, assignment: Assignment) -> None:
         super().__init__(assignment.settings())
         self._name = assignment.name
-        self._fate = _Fate(assignment)
+        self._destiny = _Destiny(assignment)
+
+    @property
+    def statements(self) -> int:
+        """How many have been run on its connections."""
+        return self._destiny.statements
 
     def connect(self) -> Connection:
         connection = signed(super().connect(), self._name)
         connection.__class__ = _FaultyConnection
-        connection.fate = self._fate  # type: ignore[attr-defined]
+        connection.destiny = self._destiny  # type: ignore[attr-defined]
         return connection
 
 
 class QueueClient(WakeUpSender):
     """The process's side of the test's queue: one line of JSON there, one back. Not for two threads at once."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, name: str) -> None:
         super().__init__("unused")
+        self._name = name
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._file = self._socket.makefile("rw", encoding="utf-8")
 
     def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
         body = wake_up.model_dump_json(exclude_none=True)
-        if not self.ask("send", body=body, delay=delay_seconds)["taken"]:
+        if not self.ask("send", body=body, delay=delay_seconds, sender=self._name)["taken"]:
             raise QueueUnavailable(cause="scripted")
 
     def see_again(self, receipt_handle: str, after_seconds: int) -> None:
@@ -154,7 +186,7 @@ class QueueClient(WakeUpSender):
 def work(assignment: Assignment) -> None:
     """Handle one message after another until killed, or until the queue ends."""
     logger.setLevel("CRITICAL")
-    queue = QueueClient(assignment.queue_port)
+    queue = QueueClient(assignment.queue_port, assignment.name)
     settings = assignment.settings()
     worker = Worker(settings, FaultyDatabase(assignment), make_embedder(settings), queue)
     try:
@@ -180,15 +212,20 @@ def work(assignment: Assignment) -> None:
 
 def sweep_once(assignment: Assignment, workers: int) -> None:
     """Make one pass of the sweep, as the scheduled function does."""
+    with contextlib.suppress(OpdexError, EOFError):  # the next pass repairs what this one could not
+        sweep_here(assignment, QueueClient(assignment.queue_port, assignment.name), workers)
+
+
+def sweep_here(assignment: Assignment, wake_ups: WakeUps, workers: int) -> FaultyDatabase:
+    """Make one pass of the sweep, and return the database access that it was made with."""
     settings = assignment.settings()
-    try:
+    with contextlib.closing(FaultyDatabase(assignment)) as database:
         sweep(
-            FaultyDatabase(assignment),
-            QueueClient(assignment.queue_port),
+            database,
+            wake_ups,
             make_embedder(settings).identity,
             workers=workers,
             max_attempts=settings.max_attempts,
             retention_days=14,
         )
-    except (OpdexError, EOFError):
-        return  # the next pass repairs what this one could not
+        return database
