@@ -13,7 +13,7 @@ from opdex.database import Connection, Database, load_statements
 _SQL = load_statements("opdex.jobs", "retention.sql")
 
 # Rows looked at in one transaction. A job goes with its events (often tens), a revision with its operations (hundreds).
-_JOBS, _REVISIONS, _VECTORS = 200, 200, 1000
+_JOBS, _REVISIONS, _VECTORS = 100, 200, 1000
 
 
 @dataclass(frozen=True, slots=True)
