@@ -1,76 +1,72 @@
-"""How soon another worker goes on after a kill, under the template's own lease and heartbeat and without any sweep."""
+"""How soon jobs go on after their workers were killed: read from the journal, after the run."""
 
-import random
-import statistics
-import time
-from pathlib import Path
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
 
-from tests.faults.harness import TEMPLATE, Stage
-from tests.integration.engine import wait_until
+from psycopg.rows import tuple_row
 
-_AT_ONCE = 10
-_HELD = (
-    "SELECT count(*) AS jobs FROM jobs WHERE status = 'running' AND id = ANY(%s)"
-    " AND lease_token IN (SELECT lease_token FROM fault_journal WHERE job_id = jobs.id AND at > to_timestamp(%s))"
-)
-_CLAIMED = (
-    "SELECT extract(epoch FROM min(at))::float8 AS at FROM fault_journal f WHERE job_id = %s AND at > to_timestamp(%s)"
-    " AND lease_token NOT IN (SELECT lease_token FROM fault_journal WHERE job_id = f.job_id"
-    " AND lease_token IS NOT NULL AND at <= to_timestamp(%s))"
-)
+from tests.faults.invariants import Connection
 
-
-def recovery_seconds(folder: Path, seed: int, kills: int = 30) -> list[float]:
-    """Kill that many workers while they hold a job; return the seconds from each kill to its job's next claim."""
-    dice = random.Random(seed)
-    seconds: list[float] = []
-    with Stage(folder, seed, _AT_ONCE, TEMPLATE) as stage, stage.sql() as c:
-        stage.start_workers()
-        for round_number in range(-(-kills // _AT_ONCE)):
-            stage.provider.base_seconds, stage.provider.seconds_per_text = 0.5, 0.5
-            began = time.time()
-            jobs = [
-                stage.upload(
-                    "catalog", f"spec-{round_number}-{n}", [f"thing {k} of {round_number}-{n}" for k in range(400)]
-                )
-                for n in range(_AT_ONCE)
-            ]
-            wait_until(lambda: (c.execute(_HELD, [jobs, began]).fetchone() or {})["jobs"] == _AT_ONCE, 60)  # noqa: B023
-            killed_at: dict[int, float] = {}
-            for assignment, process in list(stage.workers):
-                time.sleep(dice.uniform(0, 2))  # the moment within the lease is left to chance
-                held = c.execute(
-                    "SELECT j.id AS job_id FROM jobs j JOIN fault_journal f ON f.job_id = j.id"
-                    " AND f.lease_token = j.lease_token AND f.who = %s WHERE j.status = 'running' LIMIT 1",
-                    [assignment.name],
-                ).fetchone()
-                process.kill()
-                process.join()
-                assert held is not None
-                killed_at[held["job_id"]] = time.time()
-                stage.start_workers()
-            claimed_at: dict[int, float] = {}
-
-            def all_go_on(killed: dict[int, float] = killed_at, claimed: dict[int, float] = claimed_at) -> bool:
-                for job_id, at in killed.items():
-                    row = c.execute(_CLAIMED, [job_id, at, at]).fetchone()
-                    if job_id not in claimed and row is not None and row["at"] is not None:
-                        claimed[job_id] = row["at"]
-                return len(claimed) == len(killed)
-
-            wait_until(all_go_on, 120)
-            seconds += [claimed_at[job_id] - at for job_id, at in killed_at.items()]
-            stage.provider.base_seconds = stage.provider.seconds_per_text = 0.0
-            done = "SELECT id FROM jobs WHERE status <> 'succeeded' LIMIT 1"
-            wait_until(lambda: c.execute(done).fetchone() is None, 120)  # noqa: B023
-    return sorted(seconds)
+_HANDED_BACK = """
+    SELECT FROM fault_journal WHERE job_id = %(job_id)s AND lease_token = %(lease_token)s AND status <> 'running'
+      AND error_code IS DISTINCT FROM 'worker_lost' LIMIT 1
+"""
+_WENT_ON = """
+    SELECT extract(epoch FROM min(at) FILTER (WHERE lease_token <> %(lease_token)s))::float8 - %(at)s,
+           extract(epoch FROM min(at) FILTER (WHERE embedded_so_far > coalesce((
+               SELECT max(embedded_so_far) FROM fault_journal
+               WHERE job_id = %(job_id)s AND at <= to_timestamp(%(at)s)), 0)))::float8 - %(at)s
+    FROM fault_journal WHERE job_id = %(job_id)s AND status IN ('running', 'succeeded') AND at > to_timestamp(%(at)s)
+"""
 
 
-def figures(seconds: list[float]) -> dict[str, float]:
-    """Return what is said of the recovery times."""
-    return {
-        "template_kills": len(seconds),
-        "template_recovery_p50": round(statistics.median(seconds), 1),
-        "template_recovery_p95": round(seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))], 1),
-        "template_recovery_max": round(seconds[-1], 1),
-    }
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A worker's death: the job and the lease that it held, and when it died, in seconds since the epoch."""
+
+    job_id: int
+    lease_token: UUID
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The seconds from a kill to the next claim of its job and to the next chunk; infinite where there was none."""
+
+    claim: float
+    chunk: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What is said of many durations, in seconds."""
+
+    p50: float
+    p95: float
+    max: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Self:
+        """Return the spread of at least one duration; a percentile is the least one that so many do not exceed."""
+        ordered = sorted(seconds)
+        return cls(*(round(ordered[math.ceil(share * len(ordered)) - 1], 1) for share in (0.5, 0.95, 1)))
+
+
+def came_too_late(connection: Connection, kill: Kill) -> bool:
+    """Tell whether the worker's last write, on its way when it died, gave the lease back after all."""
+    return bool(_rows(connection, _HANDED_BACK, kill))
+
+
+def recovery_after(connection: Connection, kill: Kill) -> Recovery:
+    """Return how soon the kill's job went on."""
+    (row,) = _rows(connection, _WENT_ON, kill)
+    return Recovery(*(math.inf if seconds is None else seconds for seconds in row))
+
+
+def _rows(connection: Connection, query: str, kill: Kill) -> list[tuple[Any, ...]]:
+    values = {"job_id": kill.job_id, "lease_token": kill.lease_token, "at": kill.at}
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return cursor.execute(query.encode(), values).fetchall()
