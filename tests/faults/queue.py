@@ -97,6 +97,12 @@ class FaultyQueue:
         """Where workers reach it."""
         return int(self._server.server_address[1])
 
+    @property
+    def waiting(self) -> list[str]:
+        """The messages that were sent and not handled yet."""
+        with self._lock:
+            return [message.body for message in self._messages.values()]
+
     def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
         """Send a wake-up from the harness's own process. Raises QueueUnavailable."""
         if not self.put(wake_up.model_dump_json(exclude_none=True), delay_seconds):

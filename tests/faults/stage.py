@@ -106,13 +106,12 @@ class Stage:
     def __init__(self, folder: Path, *, seed: int = 0, workers: int = 0, timing: Timing = SHORT, **queue: Any) -> None:
         self.postgres = EmbeddedPostgres(folder, durable=False)
         self.provider = OllamaServer(base_seconds=0.03, seconds_per_text=SECONDS_PER_TEXT)
-        self.queue = FaultyQueue(
-            seed,
-            longest_delay=timing.longest_delay,
-            visibility_seconds=6 * timing.invocation,
-            invocation_seconds=timing.invocation,
-            **queue,
-        )
+        times = {
+            "longest_delay": timing.longest_delay,
+            "visibility_seconds": 6 * timing.invocation,
+            "invocation_seconds": timing.invocation,
+        }
+        self.queue = FaultyQueue(seed, **{**times, **queue})
         self.workers: list[tuple[Assignment, BaseProcess]] = []
         self.timing = timing
         self._wanted = workers
