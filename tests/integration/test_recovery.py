@@ -38,10 +38,17 @@ def _always_raise(engine: Engine, error: OpdexError) -> None:
     engine.embedder.script = script
 
 
-def _vanish(engine: Engine, lease: str = "-1 second") -> leases.Claim:
-    """Claim a job as a worker that is never heard of again; its lease has run out since."""
+def _claim_and_watch(engine: Engine) -> leases.Claim:
+    """Claim as a worker does that has sent its claim's wake-up."""
     held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
     assert held is not None
+    engine.transact(lambda c: leases.watched(c, held.job_id, str(held.lease_token), leases.UNWATCHED))
+    return held
+
+
+def _vanish(engine: Engine, lease: str = "-1 second") -> leases.Claim:
+    """Claim a job as a worker that is never heard of again; its lease has run out since."""
+    held = _claim_and_watch(engine)
     engine.sql("UPDATE jobs SET lease_expires_at = now() + %s::interval WHERE id = %s", lease, held.job_id)
     return held
 
@@ -78,6 +85,23 @@ def test_wake_up_for_a_lease_is_sent_again_when_the_lease_is_alive(engine: Engin
     ((again, delay),) = engine.wake_ups.sent
     assert again == wake_up.model_copy(update={"round": 1})
     assert 20 < delay <= 21
+
+
+@pytest.mark.parametrize("kind", ["lease", "ready"])
+def test_next_message_watches_over_a_claim_when_its_worker_died_before_it_sent_its_own(
+    engine: Engine, kind: Literal["lease", "ready"]
+) -> None:
+    job_id = engine.job_id("users", things(4))
+    held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
+    assert held is not None
+    earlier = "b8c9e6c2-0000-4000-8000-000000000000" if kind == "lease" else None
+
+    for _ in range(3):
+        engine.worker().handle(wake_up=WakeUp(kind=kind, job_id=job_id, lease_token=earlier))
+
+    ((watch, delay),) = engine.wake_ups.sent
+    assert watch == WakeUp(kind="lease", job_id=job_id, lease_token=str(held.lease_token))
+    assert 29 < delay <= 31
 
 
 @pytest.mark.parametrize("kind", ["lease", "ready"])
@@ -353,8 +377,7 @@ def test_wake_up_of_the_newest_claim_goes_on_when_its_job_waits_for_a_cool_down(
 
 def test_wake_up_of_a_claim_claims_again_when_its_job_was_handed_back(engine: Engine) -> None:
     engine.job_id("users", things(4))
-    held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
-    assert held is not None
+    held = _claim_and_watch(engine)
     engine.transact(lambda c: leases.yield_job(c, held, idle=False))
 
     wake_up = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
@@ -385,8 +408,7 @@ def test_first_wake_up_waits_with_its_job_when_a_cool_down_came_before_it(engine
 
 def test_wake_up_of_a_claim_goes_on_when_it_is_used_for_another_job(engine: Engine) -> None:
     first = engine.job_id("first", things(4, "a"))
-    held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
-    assert held is not None
+    held = _claim_and_watch(engine)
     engine.job_id("second", things(4, "b"))
     watch = WakeUp(kind="lease", job_id=first, lease_token=str(held.lease_token))
 

@@ -6,9 +6,7 @@ from functools import cached_property
 
 from opdex.database import Database
 from opdex.embedding import Embedder
-from opdex.errors import QueueUnavailable
-from opdex.jobs.wakeups import WakeUp, WakeUps
-from opdex.observability import logger
+from opdex.jobs.wakeups import WakeUp, WakeUps, sent
 from opdex.settings import ApiSettings
 
 _SECOND_WAKE_UP_SECONDS = 45
@@ -33,10 +31,5 @@ class ApiContext:
 
         A second wake-up follows later: the first is lost for long where its worker dies before it has claimed anything.
         """
-        if job_id is None:
-            return
-        try:
-            self.wake_ups.send(WakeUp(job_id=job_id))
-            self.wake_ups.send(WakeUp(job_id=job_id), _SECOND_WAKE_UP_SECONDS)
-        except QueueUnavailable:
-            logger.warning("wake-up not sent, the sweep will", exc_info=True, extra={"job_id": job_id})
+        if job_id is not None and sent(self.wake_ups, WakeUp(job_id=job_id)):
+            sent(self.wake_ups, WakeUp(job_id=job_id), _SECOND_WAKE_UP_SECONDS)

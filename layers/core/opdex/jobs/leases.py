@@ -20,6 +20,9 @@ from opdex.jobs.events import EventName, log_event
 
 _SQL: Statements = load_statements("opdex.jobs", "leases.sql")
 
+# The watch_round of a claim whose wake-up has not been sent yet; the first to be sent is round 0.
+UNWATCHED = -1
+
 # A provider that gave no Retry-After is left alone for 5 s, then twice as long each time, at most 5 minutes. One that
 # gave it gets what it asked for, between 1 s (twice as long each time) and an hour: it may be wrong, too.
 _COOL_DOWN_SECONDS, _LONGEST_COOL_DOWN_SECONDS = 5.0, 300.0
@@ -270,7 +273,7 @@ def waiting(connection: Connection, job_id: int, provider: str) -> Waiting | Non
 
 
 def watched(connection: Connection, job_id: int, lease_token: str | None, watch_round: int) -> None:
-    """Note that a wake-up was sent on, so that no other copy of its message is."""
+    """Note that the wake-up of the round after this one was sent, so that no other message goes on."""
     connection.execute(_SQL["watched"], {"job_id": job_id, "lease_token": lease_token, "round": watch_round})
 
 

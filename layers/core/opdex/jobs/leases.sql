@@ -34,7 +34,7 @@ WITH ready AS (
 ), claimed AS (
     UPDATE jobs j SET
         status = 'running', attempts = greatest(j.attempts, 1), slices = j.slices + 1,
-        lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => %(lease)s), watch_round = 0,
+        lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => %(lease)s), watch_round = -1,
         started_at = coalesce(j.started_at, now()), slice_started_at = now(), updated_at = now()
     FROM ready
     WHERE j.id = ready.id

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opdex.errors import MalformedWakeUp, QueueUnavailable
+from opdex.observability import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -19,7 +20,7 @@ _LONGEST_DELAY_SECONDS = 900
 class WakeUp(BaseModel):
     """One message. ``ready``: a job may be ready. ``lease``: the lease under this token should have ended by now.
 
-    ``round`` counts how often the wake-up of a lease was sent on; copies of one message share it.
+    ``round`` counts how often it was sent on; copies of one message share it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,6 +45,16 @@ class WakeUps(Protocol):
 
     def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
         """Send one wake-up. Raises QueueUnavailable."""
+
+
+def sent(wake_ups: WakeUps, wake_up: WakeUp, delay_seconds: float = 0) -> bool:
+    """Send one wake-up; False, and a line in the log, where the queue is away. The sweep makes up for it."""
+    try:
+        wake_ups.send(wake_up, delay_seconds)
+    except QueueUnavailable as error:
+        logger.warning("wake-up not sent; the sweep will", job_id=wake_up.job_id, cause=error.details.get("cause"))
+        return False
+    return True
 
 
 class WakeUpSender:
