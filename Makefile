@@ -43,8 +43,8 @@ check: $(READY)  ## Check style, types, import rules and the template
 build: $(READY)  ## Build what is deployed, into .aws-sam/build
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build
 
-bench: $(READY) $(RIVALS)  ## Run the benchmarks
-	$(PYTHON) -m pytest tests/benchmarks -s
+bench: $(READY) $(RIVALS)  ## Run the benchmarks, and make README's table of them; BENCH= names some of them
+	$(PYTHON) -m tests.benchmarks $(BENCH)
 
 MINUTES ?= 10
 faults: $(READY)  ## Try to break the engine, for MINUTES=10; SEED= repeats a run

@@ -1,4 +1,4 @@
-"""A database as it is after a year: thousands of specs and a million finished jobs, made set by set."""
+"""A database that has been busy: thousands of specs and a million finished jobs, made set by set."""
 
 from psycopg import Connection
 
