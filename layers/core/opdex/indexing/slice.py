@@ -84,7 +84,9 @@ class Slice:
         plan: leases.Plan,
         clock: LeaseClock,
         deadline: Deadline,
+        tell: Callable[[], None],
     ) -> None:
+        """``tell`` sends the messages that follow a claim; it is called while the first calls are under way."""
         self._database = database
         self._embedder = embedder
         self._pace = pace
@@ -94,6 +96,7 @@ class Slice:
         self._plan = plan
         self._clock = clock
         self._deadline = deadline
+        self._tell: Callable[[], None] | None = tell
         self._texts_embedded = 0
         self._had_its_whole_time = deadline.is_nearly_whole()
         self._began = time.monotonic()
@@ -148,6 +151,7 @@ class Slice:
         with Calls(self._embedder, self._pace, limits, self._deadline, self._plan.missing) as calls:
             heartbeat.require_held()
             calls.start()
+            self._tell_once()
             while calls.are_under_way:
                 embedded = calls.collect()
                 heartbeat.require_held()
@@ -163,6 +167,11 @@ class Slice:
             raise interruption
         if calls.are_left:
             raise _OutOfTime
+
+    def _tell_once(self) -> None:
+        if self._tell is not None:
+            tell, self._tell = self._tell, None
+            tell()
 
     def _reason_to_stop(self, recorded: leases.Recorded) -> _Interruption | None:
         if recorded.cool_down_seconds is not None:

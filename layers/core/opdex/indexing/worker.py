@@ -59,13 +59,10 @@ class Worker:
         return results
 
     def _work_on(self, taken: _Taken, deadline: Deadline) -> SliceResult:
-        held = taken.held
-        if held.sibling is not None:
-            sent(self._wake_ups, WakeUp(job_id=held.sibling))
         if taken.plan is None:
+            self._wake_sibling(taken.held)
             return SliceResult("published")
-        self._watch.begin(held, taken.lease_seconds)
-        return self._run_slice(held, taken.plan, taken.model, taken.clock, deadline)
+        return self._run_slice(taken, taken.plan, deadline)
 
     def _take(self, deadline: Deadline) -> _Taken | None:
         """Claim a job, and count what is embedded of it already, in one transaction."""
@@ -84,20 +81,24 @@ class Worker:
         clock.renewed(asked_at, lease_seconds)
         return _Taken(held, model, plan, clock, lease_seconds)
 
-    def _run_slice(
-        self, held: leases.Claim, plan: leases.Plan, model: RegisteredModel, clock: LeaseClock, deadline: Deadline
-    ) -> SliceResult:
-        began = time.monotonic()
+    def _run_slice(self, taken: _Taken, plan: leases.Plan, deadline: Deadline) -> SliceResult:
+        began, held = time.monotonic(), taken.held
+
+        def tell() -> None:
+            self._watch.begin(held, taken.lease_seconds)
+            self._wake_sibling(held)
+
         work = Slice(
             self._database,
             self._embedder,
             self._pace,
             self._settings,
-            model,
+            taken.model,
             held,
             plan,
-            clock,
+            taken.clock,
             deadline,
+            tell,
         )
         result = work.run()
         logger.info(
@@ -107,3 +108,7 @@ class Worker:
         if result.wake_in is not None:
             sent(self._wake_ups, WakeUp(job_id=held.job_id), result.wake_in)
         return result
+
+    def _wake_sibling(self, held: leases.Claim) -> None:
+        if held.sibling is not None:
+            sent(self._wake_ups, WakeUp(job_id=held.sibling))
