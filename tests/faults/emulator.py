@@ -10,7 +10,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 
 from tests.e2e.system import System, document, started_system
 from tests.faults.invariants import JOURNAL, Connection, broken
-from tests.faults.recovery import Kill, Spread, came_too_late, recovery_after
+from tests.faults.recovery import Kill, Recovery, Spread, came_too_late, recovery_after
 from tests.ollama_server import OllamaServer
 
 _MOST_RECOVERY_SECONDS = 90.0
@@ -240,16 +240,8 @@ class KillRun:
             figures.broken.append("recovery: no kill has hit a worker that held a job")
             return
         figures.recovery = Spread.of([recovery.claim for recovery in recoveries.values()])
-        figures.progress = Spread.of(
-            [
-                recovery.chunk
-                for kill, recovery in recoveries.items()
-                if not any(  # the next one came first
-                    other.job_id == kill.job_id and kill.at < other.at < kill.at + recovery.chunk
-                    for other in recoveries
-                )
-            ]
-        )
+        went_on = [recovery.chunk for kill, recovery in recoveries.items() if not _came_again(recoveries, kill, recovery)]
+        figures.progress = Spread.of(went_on)
         if figures.recovery.max > _MOST_RECOVERY_SECONDS:
             figures.broken.append(f"recovery: a job waited for more than {_MOST_RECOVERY_SECONDS:g} s: {recoveries}")
 
@@ -272,6 +264,11 @@ def _system(folder: Path, provider: OllamaServer, workers: int) -> Iterator[Syst
 
 def _connection(system: System) -> Connection:
     return psycopg.connect(system.endpoint["database_url"], autocommit=True, row_factory=dict_row)
+
+
+def _came_again(kills: Iterable[Kill], kill: Kill, recovery: Recovery) -> bool:
+    """Tell whether the job was killed again before its next chunk."""
+    return any(other.job_id == kill.job_id and kill.at < other.at < kill.at + recovery.chunk for other in kills)
 
 
 def _worker_behind(port: int) -> int | None:
