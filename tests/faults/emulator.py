@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 
 from tests.e2e.system import System, document, started_system
 from tests.faults.invariants import JOURNAL, Connection, broken
-from tests.faults.recovery import Kill, Recovery, Spread, came_too_late, recovery_after
+from tests.faults.recovery import Kill, Spread, came_too_late, recovery_after
 from tests.ollama_server import OllamaServer
 
 _MOST_RECOVERY_SECONDS = 90.0
@@ -240,7 +240,7 @@ class KillRun:
             figures.broken.append("recovery: no kill has hit a worker that held a job")
             return
         figures.recovery = Spread.of([recovery.claim for recovery in recoveries.values()])
-        went_on = [recovery.chunk for kill, recovery in recoveries.items() if not _came_again(recoveries, kill, recovery)]
+        went_on = [after.chunk for kill, after in recoveries.items() if not _came_again(recoveries, kill, after.chunk)]
         figures.progress = Spread.of(went_on)
         if figures.recovery.max > _MOST_RECOVERY_SECONDS:
             figures.broken.append(f"recovery: a job waited for more than {_MOST_RECOVERY_SECONDS:g} s: {recoveries}")
@@ -266,9 +266,9 @@ def _connection(system: System) -> Connection:
     return psycopg.connect(system.endpoint["database_url"], autocommit=True, row_factory=dict_row)
 
 
-def _came_again(kills: Iterable[Kill], kill: Kill, recovery: Recovery) -> bool:
-    """Tell whether the job was killed again before its next chunk."""
-    return any(other.job_id == kill.job_id and kill.at < other.at < kill.at + recovery.chunk for other in kills)
+def _came_again(kills: Iterable[Kill], kill: Kill, seconds: float) -> bool:
+    """Tell whether the job was killed again within so many seconds."""
+    return any(other.job_id == kill.job_id and kill.at < other.at < kill.at + seconds for other in kills)
 
 
 def _worker_behind(port: int) -> int | None:
