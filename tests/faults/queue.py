@@ -62,8 +62,9 @@ class FaultyQueue:
     ) -> None:
         self.mood = CALM
         self.invocation_seconds = invocation_seconds
-        self.sent = self.lost = self.delivered = self.settled = 0
+        self.sent = self.lost = self.delivered = 0
         self.sent_by: Counter[str] = Counter()
+        self.settled_by: Counter[str] = Counter()  # messages that whoever received them is done with
         self.refused: list[tuple[str, str]] = []  # body and reason of what a handler refused
         self.dead: list[str] = []  # the dead-letter queue
         self._longest_delay = longest_delay
@@ -148,14 +149,16 @@ class FaultyQueue:
                 self._lock.wait(min(self._due[0][0] if self._due else ends_at, ends_at) - now)
         return {"body": None}
 
-    def settle(self, receipt: int, *, again_after: float | None = None, refused: str | None = None) -> None:
+    def settle(
+        self, receipt: int, *, receiver: str = "", again_after: float | None = None, refused: str | None = None
+    ) -> None:
         """End the handling of a message: it is gone, comes back after so many seconds, or when its visibility ends."""
         with self._lock:
             message = self._messages.get(receipt)
             if refused is not None:
                 self.refused.append((message.body if message else "", refused))
             if again_after is None:
-                self.settled += 1
+                self.settled_by[receiver] += 1
             if message is None or refused is not None:
                 return
             if again_after is None:
@@ -220,9 +223,9 @@ class _Connection(socketserver.StreamRequestHandler):
             case "again":
                 queue.settle(asked["receipt"], again_after=asked["after"])
             case "refused":
-                queue.settle(asked["receipt"], refused=asked["reason"])
+                queue.settle(asked["receipt"], receiver=asked["sender"], refused=asked["reason"])
             case _:
-                queue.settle(asked["receipt"])
+                queue.settle(asked["receipt"], receiver=asked["sender"])
         return {}
 
     def _is_gone(self) -> bool:

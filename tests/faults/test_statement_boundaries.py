@@ -63,9 +63,9 @@ def test_late_writes_change_nothing_when_a_worker_froze_at_any_statement(stage: 
             c.execute(_LAPSE)
             successor.handle(WakeUp(job_id=job_id))
             assert _is_done(c, job_id), f"the job frozen at statement {statement} was not taken over"
-            before, settled = c.execute(_ALL_WRITES).fetchone(), stage.queue.settled
+            before, settled = c.execute(_ALL_WRITES).fetchone(), stage.queue.settled_by[name]
             os.kill(process.pid or 0, signal.SIGCONT)
-            wait_until(lambda: stage.queue.settled > settled)  # noqa: B023
+            wait_until(lambda: stage.queue.settled_by[name] > settled)  # noqa: B023
             assert c.execute(_ALL_WRITES).fetchone() == before, f"frozen at statement {statement}, it wrote late"
             process.kill()
             process.join()
@@ -73,7 +73,9 @@ def test_late_writes_change_nothing_when_a_worker_froze_at_any_statement(stage: 
 
 
 @pytest.mark.parametrize(
-    "fates", [("loses_connection", "meets_serialization_failure", "meets_full_disk")], ids=["in turn"]
+    "fates",
+    [("loses_answer",), ("loses_connection", "meets_serialization_failure", "meets_full_disk")],
+    ids=["loses_answer", "others_in_turn"],
 )
 def test_job_succeeds_when_the_database_fails_a_worker_at_any_statement(stage: Stage, fates: Sequence[Fate]) -> None:
     with stage.sql() as c:

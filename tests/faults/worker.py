@@ -47,6 +47,7 @@ class Assignment:
     heartbeat_seconds: float
     call_timeout_seconds: float = 2.0
     calls_in_flight: int = 2
+    statement_seconds: float = 20.0
     struck_at_statement: int | None = None
     fate: Fate = "dies"
     heartbeat_fails: bool = False
@@ -57,6 +58,7 @@ class Assignment:
         """Return the settings that the function would have read from its environment."""
         return EmbedSettings(
             database_url=SecretStr(self.database_url),
+            database_statement_seconds=self.statement_seconds,
             embed_queue_url="unused",
             embedding_provider="ollama",
             embedding_url=self.embedding_url,
@@ -67,22 +69,6 @@ class Assignment:
         )
 
 
-class _FaultyConnection(psycopg.Connection[DictRow]):
-    """A connection on which a statement may be the process's last, or be refused. BEGIN and COMMIT are statements."""
-
-    destiny: "_Destiny"
-
-    def wait[T](self, gen: Generator[Any, Any, T], interval: float = 0.1, timeout: float | None = None) -> T:
-        try:
-            self.destiny.strike(self, is_command=getattr(gen, "__name__", "") != "_execute_gen")
-        except psycopg.Error:
-            gen.close()
-            raise
-        answer = super().wait(gen, interval, timeout)
-        self.destiny.strike_after(self)
-        return answer
-
-
 class _Destiny:
     """Counts the statements of a process and does to them what its assignment says."""
 
@@ -91,7 +77,23 @@ class _Destiny:
         self._random = random.Random(assignment.seed)
         self.statements = 0
 
-    def strike(self, connection: psycopg.Connection[DictRow], *, is_command: bool) -> None:
+    def meets(self, connection: Connection) -> None:
+        """Watch over a connection from now on: each statement, BEGIN and COMMIT included, may be struck."""
+        plain_wait = connection.wait
+
+        def wait(gen: Generator[Any, Any, Any], interval: float = 0.1, timeout: float | None = None) -> Any:
+            try:
+                self._strike(connection, is_command=getattr(gen, "__name__", "") != "_execute_gen")
+            except psycopg.Error:
+                gen.close()
+                raise
+            answer = plain_wait(gen, interval, timeout)
+            self._strike_after(connection)
+            return answer
+
+        connection.wait = wait  # type: ignore[method-assign]
+
+    def _strike(self, connection: psycopg.Connection[DictRow], *, is_command: bool) -> None:
         self.statements += 1
         if self.statements == self._assignment.struck_at_statement:
             match self._assignment.fate:
@@ -114,7 +116,7 @@ class _Destiny:
             refusal = self._random.choice((psycopg.errors.SerializationFailure, psycopg.errors.DiskFull))
             raise refusal("scripted refusal")
 
-    def strike_after(self, connection: psycopg.Connection[DictRow]) -> None:
+    def _strike_after(self, connection: psycopg.Connection[DictRow]) -> None:
         if self.statements == self._assignment.struck_at_statement:
             match self._assignment.fate:
                 case "dies_after":
@@ -148,8 +150,7 @@ class FaultyDatabase(Database):
 
     def connect(self) -> Connection:
         connection = signed(super().connect(), self._name)
-        connection.__class__ = _FaultyConnection
-        connection.destiny = self._destiny  # type: ignore[attr-defined]
+        self._destiny.meets(connection)
         return connection
 
 
@@ -164,7 +165,7 @@ class QueueClient(WakeUpSender):
 
     def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
         body = wake_up.model_dump_json(exclude_none=True)
-        if not self.ask("send", body=body, delay=delay_seconds, sender=self._name)["taken"]:
+        if not self.ask("send", body=body, delay=delay_seconds)["taken"]:
             raise QueueUnavailable(cause="scripted")
 
     def see_again(self, receipt_handle: str, after_seconds: int) -> None:
@@ -173,7 +174,7 @@ class QueueClient(WakeUpSender):
     def ask(self, act: str, **values: object) -> dict[str, Any]:
         """Return the queue's answer. Raises EOFError where the run is over."""
         try:
-            self._file.write(json.dumps({"act": act, **values}) + "\n")
+            self._file.write(json.dumps({"act": act, "sender": self._name, **values}) + "\n")
             self._file.flush()
             answer = self._file.readline()
         except OSError as error:
