@@ -131,3 +131,21 @@ def test_clients_and_workers_use_indexes_when_jobs_are_many(faults: dict[str, st
 
     assert {name: fault for name, fault in faults.items() if fault} == {}
     assert {"open", "unpark", "cancel", "cancel_of_spec", "expire", "claim", "publish"} <= faults.keys()
+
+
+def test_newest_job_of_a_spec_is_found_by_index_when_another_spec_has_most_jobs(
+    faults: dict[str, str], engine: Engine
+) -> None:
+    engine.sql("UPDATE jobs SET spec_id = (SELECT min(id) FROM specs) WHERE completed_at IS NOT NULL AND id > 1000")
+    engine.sql("DELETE FROM specs WHERE id > (SELECT min(id) + 9 FROM specs)")
+    engine.sql("ANALYZE jobs")
+    engine.sql("ANALYZE specs")
+    faults.clear()
+
+    with engine.database.transaction() as c:
+        queries.embedding_health(c, "catalog-0")
+        queries.embedding_status(c, "catalog-0", None, 101, None)
+    engine.transact(lambda c: enqueue.retry_failed(c, "catalog-0"))
+
+    assert {"embedding_health", "embedding_status", "failed_specs_of_catalog"} <= faults.keys()
+    assert [name for name, fault in faults.items() if "jobs" in fault] == []

@@ -33,7 +33,7 @@ FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
 LEFT JOIN revisions p ON p.spec_id = s.id AND p.revision = s.published_revision
 LEFT JOIN LATERAL (
-    SELECT jobs.id, jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER BY jobs.id DESC LIMIT 1
+    SELECT jobs.id, jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER BY -jobs.id LIMIT 1
 ) j ON true
 WHERE s.catalog_id = %(catalog_id)s AND (%(spec_name)s::text IS NULL OR s.spec_name = %(spec_name)s)
 ORDER BY s.spec_name

@@ -51,14 +51,11 @@ SELECT id FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE
 -- name: lock_specs_of_catalog
 SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s ORDER BY s.id FOR NO KEY UPDATE
 
--- name: newest_of_spec
-SELECT id, status FROM jobs WHERE spec_id = %(spec_id)s ORDER BY id DESC LIMIT 1
-
 -- name: spec_of_job
 SELECT spec_id, status FROM jobs WHERE id = %(job_id)s
 
 -- name: failed_specs_of_catalog
 SELECT s.id AS spec_id, newest.id AS job_id FROM specs s
-JOIN LATERAL (SELECT j.id, j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY j.id DESC LIMIT 1) newest ON true
+JOIN LATERAL (SELECT j.id, j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY -j.id LIMIT 1) newest ON true
 WHERE s.catalog_id = %(catalog_id)s AND newest.status = 'failed'
 ORDER BY s.id

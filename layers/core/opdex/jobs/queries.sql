@@ -20,7 +20,7 @@ SELECT s.spec_name,
 FROM specs s
 LEFT JOIN LATERAL (
     SELECT jobs.*, jobs.status IN ('pending', 'running') AS open
-    FROM jobs WHERE jobs.spec_id = s.id ORDER BY jobs.id DESC LIMIT 1
+    FROM jobs WHERE jobs.spec_id = s.id ORDER BY -jobs.id LIMIT 1
 ) j ON true
 LEFT JOIN LATERAL (
     SELECT ((j.embedded_so_far - j.slice_embedded)
@@ -39,7 +39,7 @@ SELECT s.catalog_id, count(*) AS specs_total,
        count(*) FILTER (WHERE j.status = 'running') AS specs_running,
        count(*) FILTER (WHERE j.status = 'failed') AS specs_failed
 FROM specs s
-LEFT JOIN LATERAL (SELECT jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER BY jobs.id DESC LIMIT 1) j ON true
+LEFT JOIN LATERAL (SELECT jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER BY -jobs.id LIMIT 1) j ON true
 WHERE s.catalog_id = %(catalog_id)s
 GROUP BY s.catalog_id
 
@@ -58,13 +58,13 @@ CROSS JOIN LATERAL (
 ORDER BY id DESC LIMIT %(limit)s
 
 -- name: jobs_of_spec
--- Those of the spec that has the name, and of deleted ones that had it.
+-- Those of the spec that has the name, by jobs_by_spec, and of deleted ones that had it.
 SELECT * FROM (
     (
         SELECT * FROM jobs
         WHERE spec_id = (SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s)
-          AND status = ANY (%(statuses)s) AND id < %(before)s
-        ORDER BY id DESC LIMIT %(limit)s
+          AND status = ANY (%(statuses)s) AND -id > - %(before)s::bigint
+        ORDER BY -id LIMIT %(limit)s
     ) UNION ALL (
         SELECT * FROM jobs
         WHERE spec_id IS NULL AND catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s

@@ -10,8 +10,8 @@ WITH looked_at AS MATERIALIZED (
     SELECT j.id
     FROM looked_at JOIN jobs j USING (id)
     WHERE j.completed_at < now() - make_interval(days => %(days)s)
-      AND (j.spec_id IS NULL OR (
-          j.next_try_at IS NULL AND EXISTS (SELECT FROM jobs newer WHERE newer.spec_id = j.spec_id AND newer.id > j.id)))
+      AND (j.spec_id IS NULL OR (j.next_try_at IS NULL AND EXISTS (
+          SELECT FROM jobs newer WHERE newer.spec_id = j.spec_id AND -newer.id < -j.id)))
     FOR UPDATE OF j SKIP LOCKED
 ), forgotten AS (
     DELETE FROM jobs j USING doomed WHERE j.id = doomed.id RETURNING j.id

@@ -8,7 +8,7 @@ ORDER BY next_try_at LIMIT 100
 -- name: gaps
 -- A current revision that is not published, with no open job and whose newest job neither failed nor was cancelled.
 SELECT s.id AS spec_id FROM specs s
-LEFT JOIN LATERAL (SELECT j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY j.id DESC LIMIT 1) newest ON true
+LEFT JOIN LATERAL (SELECT j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY -j.id LIMIT 1) newest ON true
 WHERE (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
   AND (newest.status IS NULL OR newest.status = 'succeeded')
 ORDER BY s.id LIMIT 100
@@ -19,7 +19,7 @@ WHERE s.id = %(spec_id)s
   AND (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
   AND NOT EXISTS (
       SELECT FROM jobs j
-      WHERE j.id = (SELECT max(newest.id) FROM jobs newest WHERE newest.spec_id = s.id) AND j.status <> 'succeeded'
+      WHERE j.id = (SELECT newest.id FROM jobs newest WHERE newest.spec_id = s.id ORDER BY -newest.id LIMIT 1) AND j.status <> 'succeeded'
   )
 FOR NO KEY UPDATE
 
