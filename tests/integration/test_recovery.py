@@ -42,7 +42,7 @@ def _claim_and_watch(engine: Engine) -> leases.Claim:
     """Claim as a worker does that has sent its claim's wake-up."""
     held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
     assert held is not None
-    engine.transact(lambda c: leases.watched(c, held.job_id, str(held.lease_token), leases.UNWATCHED))
+    engine.transact(lambda c: leases.watched(c, held.job_id, str(held.lease_token), 0))
     return held
 
 
@@ -102,6 +102,18 @@ def test_next_message_watches_over_a_claim_when_its_worker_died_before_it_sent_i
     ((watch, delay),) = engine.wake_ups.sent
     assert watch == WakeUp(kind="lease", job_id=job_id, lease_token=str(held.lease_token))
     assert 29 < delay <= 31
+
+
+def test_wake_up_goes_on_when_its_sender_died_before_it_noted_its_round(engine: Engine) -> None:
+    engine.job_id("users", things(4))
+    held = _vanish(engine, lease="20 seconds")
+    wake_up = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token), round=1)
+
+    for _ in range(3):
+        engine.worker().handle(wake_up=wake_up)
+
+    ((onward, _delay),) = engine.wake_ups.sent
+    assert onward == wake_up.model_copy(update={"round": 2})
 
 
 @pytest.mark.parametrize("kind", ["lease", "ready"])

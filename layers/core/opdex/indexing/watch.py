@@ -28,7 +28,7 @@ class Watch:
     def begin(self, held: leases.Claim, lease_seconds: float) -> None:
         """Send the message of a claim, for just after its lease."""
         watch = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
-        self._send(watch, lease_seconds + _GRACE_SECONDS, leases.UNWATCHED)
+        self._send(watch, lease_seconds + _GRACE_SECONDS)
 
     def keep(self, wake_up: WakeUp) -> None:
         """Send a message on, for when there may be something to do for its job.
@@ -39,7 +39,8 @@ class Watch:
             waiting = leases.waiting(connection, wake_up.job_id, self._provider)
         if waiting is None:
             return
-        is_the_one = (waiting.lease_token, waiting.watch_round) == (wake_up.lease_token, wake_up.round)
+        # A later round than the noted one was sent by a worker that died before it could note it.
+        is_the_one = waiting.lease_token == wake_up.lease_token and wake_up.round >= waiting.watch_round
         will_be_claimed = wake_up.kind == "ready" and waiting.status == "pending" and waiting.seconds == 0
         if will_be_claimed or not (is_the_one or waiting.watch_round == leases.UNWATCHED):
             return
@@ -47,16 +48,16 @@ class Watch:
             kind="lease" if waiting.lease_token else "ready",
             job_id=wake_up.job_id,
             lease_token=waiting.lease_token,
-            round=waiting.watch_round + 1,
+            round=wake_up.round + 1 if is_the_one else waiting.watch_round + 1,
         )
-        self._send(onward, max(_NEXT_LOOK_SECONDS, waiting.seconds + _GRACE_SECONDS), waiting.watch_round)
+        self._send(onward, max(_NEXT_LOOK_SECONDS, waiting.seconds + _GRACE_SECONDS))
 
-    def _send(self, watch: WakeUp, delay_seconds: float, round_before: int) -> None:
+    def _send(self, watch: WakeUp, delay_seconds: float) -> None:
         if not sent(self._wake_ups, watch, delay_seconds):
             return
         try:
             with self._database.transaction() as connection:
-                leases.watched(connection, watch.job_id, watch.lease_token, round_before)
+                leases.watched(connection, watch.job_id, watch.lease_token, watch.round)
         except (DatabaseUnavailable, DatabaseFailed) as error:
             # Copies of it may go on, too: better than none.
             logger.warning("watch not noted", job_id=watch.job_id, cause=error.details.get("cause"))

@@ -273,7 +273,7 @@ def waiting(connection: Connection, job_id: int, provider: str) -> Waiting | Non
 
 
 def watched(connection: Connection, job_id: int, lease_token: str | None, watch_round: int) -> None:
-    """Note that the wake-up of the round after this one was sent, so that no other message goes on."""
+    """Note that the wake-up of this round was sent, so that no message of an earlier one goes on."""
     connection.execute(_SQL["watched"], {"job_id": job_id, "lease_token": lease_token, "round": watch_round})
 
 

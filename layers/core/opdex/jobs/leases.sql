@@ -206,5 +206,5 @@ FROM jobs j
 WHERE j.id = %(job_id)s AND j.status IN ('pending', 'running')
 
 -- name: watched
-UPDATE jobs SET watch_round = %(round)s + 1
-WHERE id = %(job_id)s AND lease_token IS NOT DISTINCT FROM %(lease_token)s AND watch_round = %(round)s
+UPDATE jobs SET watch_round = %(round)s
+WHERE id = %(job_id)s AND lease_token IS NOT DISTINCT FROM %(lease_token)s AND watch_round < %(round)s
