@@ -36,6 +36,7 @@ WEIGHTS = {
     "two_sweeps": 1.0,
     "killed_sweep": 1.0,
     "pass_time": 1.0,
+    "age_everything": 1.0,  # and let a sweep drop what is old then
 }
 
 _MOODS = (

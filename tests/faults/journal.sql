@@ -56,7 +56,9 @@ CREATE TABLE fault_vectors (
 );
 CREATE INDEX ON fault_vectors (text_hash);
 CREATE FUNCTION fault_write_vectors() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO fault_vectors (is_made, text_hash) SELECT TG_OP <> 'DELETE', text_hash FROM changed;
+    -- What the tests make older may be dropped or made again: it is as good as forgotten.
+    INSERT INTO fault_vectors (is_made, text_hash)
+    SELECT TG_OP <> 'DELETE' AND current_setting('application_name') <> 'clock', text_hash FROM changed;
     RETURN NULL;
 END $$;
 CREATE TRIGGER fault_vectors_made AFTER INSERT ON vectors REFERENCING NEW TABLE AS changed
