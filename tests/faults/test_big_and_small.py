@@ -12,7 +12,7 @@ _SMALL = 100
 
 def test_small_specs_do_not_wait_when_a_huge_one_has_the_only_worker(tmp_path: Path) -> None:
     with scratch_folder(tmp_path) as folder, Stage(folder, workers=1, timing=Timing(invocation=300)) as stage:
-        stage.provider.base_seconds, stage.provider.seconds_per_text = 0.0, 0.002
+        stage.provider.base_seconds, stage.provider.seconds_per_text = 0.0, 0.001
         huge = stage.open_job("huge", things(_OPERATIONS, "huge thing"))
         stage.start_workers()
         stage.wait_for("id = %s AND embedded_so_far > 100", huge)
