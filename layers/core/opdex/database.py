@@ -77,9 +77,14 @@ def transaction(connection: Connection) -> Iterator[Connection]:
 
     Raises DatabaseUnavailable where the server is away or gone mid-way, DatabaseFailed where it refuses a statement.
     """
+    with _translated(), connection.transaction():
+        yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
     try:
-        with connection.transaction():
-            yield connection
+        yield
     except psycopg.Error as error:
         passing = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         if passing and (error.sqlstate or "")[:2] != _LIMIT_EXCEEDED:
@@ -118,6 +123,17 @@ class Database:
         connection = self._live_connection()
         try:
             with transaction(connection):
+                yield connection
+        except DatabaseUnavailable:
+            self.close()
+            raise
+
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """Run the block's one statement, without BEGIN and COMMIT around it. Raises what :func:`transaction` raises."""
+        connection = self._live_connection()
+        try:
+            with _translated():
                 yield connection
         except DatabaseUnavailable:
             self.close()

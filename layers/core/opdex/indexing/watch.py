@@ -35,7 +35,7 @@ class Watch:
 
         To be called before anything is claimed: that may be another job, and take long. Raises DatabaseUnavailable.
         """
-        with self._database.transaction() as connection:
+        with self._database.statement() as connection:
             waiting = leases.waiting(connection, wake_up.job_id, self._provider)
         if waiting is None:
             return
@@ -56,7 +56,7 @@ class Watch:
         if not sent(self._wake_ups, watch, delay_seconds):
             return
         try:
-            with self._database.transaction() as connection:
+            with self._database.statement() as connection:
                 leases.watched(connection, watch.job_id, watch.lease_token, watch.round)
         except (DatabaseUnavailable, DatabaseFailed) as error:
             # Copies of it may go on, too: better than none.

@@ -17,15 +17,17 @@ from opdex.settings import EmbedSettings
 
 # Lapsed leases are looked for with each wake-up, and this often where one wake-up works off many jobs.
 _EXPIRE_EVERY_SECONDS = 1.0
+# Jobs that miss nothing are published several to a commit, as many as this time takes.
+_TAKE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A claimed job; ``plan`` is None where nothing was missing and the claim's transaction has published it."""
+    """A claimed job, and what is to be embedded for it."""
 
     held: leases.Claim
     model: RegisteredModel
-    plan: leases.Plan | None
+    plan: leases.Plan
     clock: LeaseClock
     lease_seconds: float
 
@@ -50,43 +52,51 @@ class Worker:
         """
         self._expired_at, self._model = 0.0, None
         self._watch.keep(wake_up)
-        taken = self._take(deadline)
         results: list[SliceResult] = []
-        while taken is not None:
-            results.append(self._work_on(taken, deadline))
-            goes_on = results[-1].outcome != "yielded" and deadline.leaves_room()
-            taken = self._take(deadline) if goes_on else None
-        return results
+        while True:
+            published, taken = self._take(deadline)
+            results += [SliceResult("published")] * published
+            if taken is not None:
+                results.append(self._run_slice(taken, deadline))
+            if not (published or taken) or results[-1].outcome == "yielded" or not deadline.leaves_room():
+                return results
 
-    def _work_on(self, taken: _Taken, deadline: Deadline) -> SliceResult:
-        if taken.plan is None:
-            self._wake_sibling(taken.held)
-            return SliceResult("published")
-        return self._run_slice(taken, taken.plan, deadline)
+    def _take(self, deadline: Deadline) -> tuple[int, _Taken | None]:
+        """Publish ready jobs that miss nothing, and claim the first that misses something, in one short transaction.
 
-    def _take(self, deadline: Deadline) -> _Taken | None:
-        """Claim a job, and count what is embedded of it already, in one transaction."""
-        identity, clock = self._embedder.identity, LeaseClock(self._settings.lease_seconds, deadline)
+        Returns how many were published, and the claim.
+        """
+        provider, clock = self._embedder.provider, LeaseClock(self._settings.lease_seconds, deadline)
+        published, taken, sibling = 0, None, None
         with self._database.transaction() as connection:
-            asked_at, lease_seconds = time.monotonic(), clock.lease_seconds()
-            if asked_at > self._expired_at + _EXPIRE_EVERY_SECONDS:
+            began = time.monotonic()  # the database's now() stands still from here on, and leases are counted from it
+            if began > self._expired_at + _EXPIRE_EVERY_SECONDS:
                 leases.expire_leases(connection, self._settings.max_attempts)
-                self._expired_at = asked_at
-            held = leases.claim(connection, identity.provider, lease_seconds)
-            if held is None:
-                return None
-            model = self._model or register_model(connection, identity)
-            plan = leases.plan_or_publish(connection, held, model, held.standing)
-        self._model = model
-        clock.renewed(asked_at, lease_seconds)
-        return _Taken(held, model, plan, clock, lease_seconds)
+                self._expired_at = began
+            while taken is None and time.monotonic() < began + _TAKE_SECONDS:
+                lease_seconds = clock.lease_seconds()
+                held = leases.claim(connection, provider, lease_seconds)
+                if held is None:
+                    break
+                self._model = self._model or register_model(connection, self._embedder.identity)
+                plan = leases.plan_or_publish(connection, held, self._model, held.standing)
+                if plan is None:
+                    published, sibling = published + 1, held.sibling
+                else:
+                    taken = _Taken(held, self._model, plan, clock, lease_seconds)
+        if taken is not None:
+            clock.renewed(began, taken.lease_seconds)
+        elif sibling is not None:
+            sent(self._wake_ups, WakeUp(job_id=sibling))
+        return published, taken
 
-    def _run_slice(self, taken: _Taken, plan: leases.Plan, deadline: Deadline) -> SliceResult:
+    def _run_slice(self, taken: _Taken, deadline: Deadline) -> SliceResult:
         began, held = time.monotonic(), taken.held
 
         def tell() -> None:
             self._watch.begin(held, taken.lease_seconds)
-            self._wake_sibling(held)
+            if held.sibling is not None:
+                sent(self._wake_ups, WakeUp(job_id=held.sibling))
 
         work = Slice(
             self._database,
@@ -95,7 +105,7 @@ class Worker:
             self._settings,
             taken.model,
             held,
-            plan,
+            taken.plan,
             taken.clock,
             deadline,
             tell,
@@ -108,7 +118,3 @@ class Worker:
         if result.wake_in is not None:
             sent(self._wake_ups, WakeUp(job_id=held.job_id), result.wake_in)
         return result
-
-    def _wake_sibling(self, held: leases.Claim) -> None:
-        if held.sibling is not None:
-            sent(self._wake_ups, WakeUp(job_id=held.sibling))

@@ -49,7 +49,7 @@ class Claim:
     slices: int
     idle_slices: int
     error_code: str | None  # why the slice before it ended, where it failed
-    standing: Standing
+    standing: Standing | None  # None where an upload came in the same moment: it is to be read again
     sibling: int | None  # a job that could be claimed next
 
     @property
@@ -112,7 +112,8 @@ def claim(connection: Connection, provider: str, lease_seconds: float) -> Claim 
     row = connection.execute(_SQL["claim"], {"provider": provider, "lease": lease_seconds}, prepare=True).fetchone()
     if row is None:
         return None
-    standing = Standing(row.pop("revision"), row.pop("operation_count"), row.pop("fresh_after"))
+    revision, operation_count, fresh_after = row.pop("revision"), row.pop("operation_count"), row.pop("fresh_after")
+    standing = None if operation_count is None else Standing(revision, operation_count, fresh_after)
     return Claim(**row, standing=standing)
 
 

@@ -23,10 +23,8 @@ RETURNING j.id, j.status, j.attempts
 -- name: claim
 -- Its spec is locked with it, so that the job may be published at once; one whose spec is being changed is left alone.
 WITH ready AS (
-    SELECT j.id, s.current_revision, r.operation_count
-    FROM jobs j
-    JOIN specs s ON s.id = j.spec_id
-    JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
+    SELECT j.id, s.current_revision
+    FROM jobs j JOIN specs s ON s.id = j.spec_id
     WHERE j.status = 'pending' AND j.ready_at <= now()
       AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
     ORDER BY j.ready_at, j.id LIMIT 1
@@ -39,12 +37,14 @@ WITH ready AS (
     FROM ready
     WHERE j.id = ready.id
     RETURNING j.id AS job_id, j.spec_id, j.lease_token, j.attempts, j.slices, j.idle_slices, j.error_code,
-              ready.current_revision AS revision, ready.operation_count, j.fresh_after
+              ready.current_revision AS revision, j.fresh_after
 ), logged AS (
     INSERT INTO job_events (job_id, event, detail)
     SELECT job_id, 'claimed', jsonb_build_object('attempt', attempts, 'slice', slices) FROM claimed
 )
 SELECT claimed.*, (
+    SELECT r.operation_count FROM revisions r WHERE r.spec_id = claimed.spec_id AND r.revision = claimed.revision
+) AS operation_count, (
     SELECT w.id FROM jobs w
     WHERE w.status = 'pending' AND w.ready_at <= now() AND w.id <> claimed.job_id
     ORDER BY w.ready_at, w.id LIMIT 1
