@@ -120,10 +120,10 @@ class Calls:
         return embedded
 
     def _next_size(self) -> int:
-        target = self._limits.target_seconds
+        target, limits = self._limits.target_seconds, self._embedder.batch_limits
         return self._pace.next_chunk(
-            [missing.text for missing in islice(self._waiting, self._largest)],
-            self._embedder.batch_limits,
+            [missing.text for missing in islice(self._waiting, min(self._largest, limits.max_texts))],
+            limits,
             under_way=len(self._under_way),
             time_left=self._deadline.seconds_left(),
             target_seconds=target if self._answered else min(target, _FIRST_CALL_SECONDS),
