@@ -40,7 +40,9 @@ def _table(figures: Sequence[Figure]) -> str:
 
 
 def _bound(figure: Figure) -> str:
-    bounds = (("≥", figure.at_least), ("≤", figure.at_most))
+    bounds = [("≥", figure.at_least), ("≤", figure.at_most)]
+    if figure.at_least == figure.at_most:
+        bounds = [("=", figure.at_most)]
     said = ", ".join(f"{sign} {_number(value)}" for sign, value in bounds if value is not None)
     return said if figure.holds else f"{said}: missed"
 

@@ -20,8 +20,9 @@ from opdex.indexing.worker import Worker
 from opdex.jobs.enqueue import reembed
 from opdex.jobs.wakeups import WakeUp
 from opdex.settings import EmbedSettings
-from tests.benchmarks import drain, rivals
+from tests.benchmarks import drain
 from tests.benchmarks.figures import Record
+from tests.benchmarks.rivals import LatencyFigures, QueueFigures, claim_latency, queue_throughput
 from tests.benchmarks.uploads import Uploads
 from tests.integration.engine import CATALOG, Engine
 
@@ -36,12 +37,12 @@ def test_throughput(database_url: str, postgres: EmbeddedPostgres, uploads: Uplo
     drain.add_jobs(uploads, "warm", 100)
     drain.jobs_a_second(drain.by_the_worker, database_url, 1, 100)
     ours: dict[tuple[str, int], list[float]] = {key: [] for key in product(_DRAINS, (1, 4))}
-    theirs: list[rivals.QueueFigures] = []
+    theirs: list[QueueFigures] = []
     for round_number in range(_ROUNDS):
         for (how, connections), rates in ours.items():
             drain.add_jobs(uploads, f"{how[:3]}-{connections}-{round_number}".replace(" ", ""), _JOBS)
             rates.append(drain.jobs_a_second(_DRAINS[how], database_url, connections, _JOBS))
-        theirs += rivals.queue_throughput(postgres.url("postgres"))
+        theirs += queue_throughput(postgres.url("postgres"))
     for (how, connections), rates in ours.items():
         beside = _medians([other for other in theirs if other.connections == connections])
         bound = max(4 * _of("procrastinate", beside), _of("pgqueuer", beside))
@@ -55,14 +56,14 @@ def test_throughput(database_url: str, postgres: EmbeddedPostgres, uploads: Uplo
         )
 
 
-def _medians(figures: Sequence[rivals.QueueFigures]) -> dict[str, float]:
+def _medians(figures: Sequence[QueueFigures]) -> dict[str, float]:
     rates: dict[str, list[float]] = {}
     for figure in figures:
         rates.setdefault(_name(figure), []).append(figure.jobs_per_second)
     return {name: round(median(values)) for name, values in rates.items()}
 
 
-def _name(figure: rivals.QueueFigures | rivals.LatencyFigures) -> str:
+def _name(figure: QueueFigures | LatencyFigures) -> str:
     return f"{figure.library} {figure.version} on {figure.driver}"
 
 
@@ -82,7 +83,7 @@ def test_claim_latency(engine: Engine, postgres: EmbeddedPostgres, record: Recor
                 job_id = reembed(c, CATALOG, "spec").job_id
             waits.append((worker.wake(job_id) - began) * 1000)
     percentiles = quantiles(waits, n=20)
-    theirs = rivals.claim_latency(postgres.url("postgres"))
+    theirs = claim_latency(postgres.url("postgres"))
     for named, value, attribute in (("p50", percentiles[9], "p50_ms"), ("p95", percentiles[18], "p95_ms")):
         beside = {_name(other): round(getattr(other, attribute), 2) for other in theirs}
         record(f"enqueue to claim, {named}", value, "ms", beside=beside)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from statistics import median
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -30,6 +30,27 @@ _CATALOG, _SPECS = "catalog-50", (None, "spec-5050", "no-such-spec")
 _STATUSES: tuple[JobStatus | None, ...] = (None, "pending", "running", "succeeded", "failed", "cancelled")
 _LIMITS = (2, 501)
 _AFTER, _BEFORE = (None, "spec-5050", "zzz"), (None, _JOBS // 2, 1)
+
+_SOMETHING_TO_REPAIR: tuple[LiteralString, ...] = (
+    # A parked job is due.
+    "UPDATE jobs SET next_try_at = now() WHERE id = (SELECT max(id) FROM jobs WHERE next_try_at IS NOT NULL)",
+    # A gap.
+    """
+    UPDATE specs SET published_revision = NULL, published_model_id = NULL
+    WHERE id = (SELECT spec_id FROM jobs WHERE id = (SELECT max(id) FROM jobs WHERE status = 'succeeded'))
+    """,
+    # Jobs, revisions and vectors that are old enough to go.
+    """
+    UPDATE jobs SET created_at = created_at - interval '2 days', completed_at = completed_at - interval '2 days'
+    WHERE id <= 2000
+    """,
+    "UPDATE revisions SET created_at = now() - interval '15 days' WHERE spec_id <= 2000",
+    """
+    INSERT INTO vectors (model_id, text_hash, embedding, made_at)
+    SELECT m.id, sha256(n::text::bytea), '[1,0,0,0]', now() - interval '15 days'
+    FROM models m, generate_series(1, 2000) AS n
+    """,
+)
 
 type Milliseconds = dict[str, list[float]]  # by statement, one for each combination of filters
 
@@ -56,12 +77,14 @@ def _reading(database_url: str, connection: psycopg.Connection) -> Milliseconds:
 
 def _sweeping(database_url: str, connection: psycopg.Connection) -> Milliseconds:
     _leave_something_to_repair(connection)
-    database = ExplainedDatabase(_settings(database_url), "opdex.jobs", ["sweep.sql"])
+    files = ["sweep.sql", "retention.sql"]
+    database = ExplainedDatabase(_settings(database_url), "opdex.jobs", files)
     identity = ModelIdentity("scale", MODEL)
     for _ in range(_RUNS):
         sweep(database, RememberedWakeUps(), identity, workers=8, max_attempts=5, retention_days=14)
     database.close()
-    assert database.milliseconds.keys() == load_statements("opdex.jobs", "sweep.sql").keys()
+    named = {name for file in files for name in load_statements("opdex.jobs", file)}
+    assert database.milliseconds.keys() == named
     return {name: [median(milliseconds)] for name, milliseconds in database.milliseconds.items()}
 
 
@@ -107,13 +130,5 @@ def _job_of_many_events(connection: psycopg.Connection) -> int:
 
 
 def _leave_something_to_repair(connection: psycopg.Connection) -> None:
-    """Let a parked job be due, and leave a gap."""
-    connection.execute(
-        "UPDATE jobs SET next_try_at = now() WHERE id = (SELECT max(id) FROM jobs WHERE next_try_at IS NOT NULL)"
-    )
-    connection.execute(
-        """
-        UPDATE specs SET published_revision = NULL, published_model_id = NULL
-        WHERE id = (SELECT spec_id FROM jobs WHERE id = (SELECT max(id) FROM jobs WHERE status = 'succeeded'))
-        """
-    )
+    for statement in _SOMETHING_TO_REPAIR:
+        connection.execute(statement)
