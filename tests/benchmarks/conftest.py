@@ -74,7 +74,8 @@ def record(request: pytest.FixtureRequest, run: dict[str, Any]) -> Iterator[Reco
         bench = request.module.__name__.rpartition("test_")[2]
         (RESULTS / f"{bench}.jsonl").write_text("".join(f"{figure.as_line()}\n" for figure in figures))
     missed = [figure.figure for figure in figures if not figure.holds]
-    assert not missed, f"out of bounds: {', '.join(missed)}"
+    if missed:
+        pytest.fail(f"out of bounds: {'; '.join(missed)}", pytrace=False)
 
 
 @pytest.fixture

@@ -94,21 +94,22 @@ class _WaitingWorker:
 
     def __init__(self, settings: EmbedSettings, engine: Engine) -> None:
         self.database = Database(settings)
+        engine.embedder.script = lambda texts: self._claimed.append(time.monotonic())
         self._worker = Worker(settings, self.database, engine.embedder, self)
         self._wake_ups: SimpleQueue[WakeUp | None] = SimpleQueue()
         self._handled: SimpleQueue[None] = SimpleQueue()
-        self._claimed: SimpleQueue[float] = SimpleQueue()
+        self._claimed: list[float] = []
 
     def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
-        """Note the moment of a claim: what is sent right after its commit is the wake-up of its lease."""
-        if wake_up.kind == "lease":
-            self._claimed.put(time.monotonic())
+        """Take the wake-up of a claim's lease, which is sent once the claim is committed."""
+        self._claimed.append(time.monotonic())
 
     def wake(self, job_id: int) -> float:
-        """Let a job be worked off, and return the moment of its claim."""
+        """Let a job be worked off, and return the moment when its claim showed: by a call or by a wake-up."""
+        self._claimed.clear()
         self._wake_ups.put(WakeUp(job_id=job_id))
         self._handled.get(timeout=10)
-        return self._claimed.get(timeout=10)
+        return min(self._claimed)
 
     def stop(self) -> None:
         """Let the thread end."""
