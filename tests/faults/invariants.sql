@@ -15,10 +15,11 @@ SELECT * FROM fault_publications WHERE missing > 0
 
 -- name: half_published_by_a_worker_whose_job_did_not_succeed
 SELECT * FROM fault_publications p WHERE starts_with(who, 'worker')
-  AND NOT EXISTS (SELECT FROM fault_journal j WHERE j.xact = p.xact AND j.status = 'succeeded')
+  AND NOT EXISTS (
+      SELECT FROM fault_journal j WHERE j.xact = p.xact AND j.spec_id = p.spec_id AND j.status = 'succeeded')
 
 -- name: half_job_that_succeeded_and_did_not_publish_exactly_once
-SELECT j.job_id, count(p.seq) FROM fault_journal j LEFT JOIN fault_publications p ON p.xact = j.xact
+SELECT j.job_id, count(p.seq) FROM fault_journal j LEFT JOIN fault_publications p ON p.xact = j.xact AND p.spec_id = j.spec_id
 WHERE j.status = 'succeeded' AND starts_with(j.who, 'worker') AND NOT EXISTS (
     SELECT FROM fault_journal e WHERE e.job_id = j.job_id AND e.seq < j.seq AND e.status = 'succeeded')
 GROUP BY j.job_id HAVING count(p.seq) <> 1
@@ -98,7 +99,7 @@ SELECT l.* FROM fault_leases l
 WHERE l.left_by = l.holder AND NOT l.has_lapsed AND l.left_to = 'pending' AND l.attempts = l.attempts_before
   AND l.holder NOT IN (SELECT who FROM fault_freezes)
   AND EXISTS (SELECT FROM fault_calls_of_leases c WHERE c.job_id = l.job_id AND c.number = l.number
-              AND c.verdict = 'failed' AND c.ended < l.left_at - interval '0.1 s')
+              AND c.verdict = 'failed' AND c.ended < l.left_at)
   AND NOT EXISTS (SELECT FROM fault_calls_of_leases c WHERE c.job_id = l.job_id AND c.number = l.number
                   AND c.verdict = 'away')
 

@@ -27,4 +27,3 @@ def test_small_specs_do_not_wait_when_a_huge_one_has_the_only_worker(tmp_path: P
         assert order[-1]["id"] == huge
         assert states == [{"status": "succeeded", "attempts": 1}]
         assert len(stage.provider.texts) == len(set(stage.provider.texts)) == _OPERATIONS + 2 * _SMALL
-        assert stage.broken() == []

@@ -57,6 +57,7 @@ def test_every_job_finishes_when_only_the_sweep_is_heard(tmp_path: Path) -> None
 def test_work_is_done_once_when_each_message_comes_ten_times(tmp_path: Path) -> None:
     with _stage(tmp_path, workers=3) as stage:
         stage.queue.mood = Mood(doubled=1.0, copies=10)
+        stage.provider.seconds_per_text = 0.002
         stage.start_workers()
         for number in range(20):
             stage.open_job(f"spec-{number}", things(40, f"thing {number}"))
@@ -89,8 +90,9 @@ def test_no_job_is_harmed_when_a_hundred_at_once_meet_one_worker(
 ) -> None:
     queue = {"in_vain": in_vain, "visibility_seconds": 0.5, "most_receives": most_receives}
     with _stage(tmp_path, workers=1, timing=Timing(invocation=1.0), **queue) as stage:
+        stage.provider.base_seconds = stage.provider.seconds_per_text = 0.0
         for number in range(100):
-            stage.open_job(f"spec-{number}", things(4, f"thing {number}"))
+            stage.open_job(f"spec-{number}", things(2, f"thing {number}"))
             if number % 25 == 0:
                 stage.queue.put(_MALFORMED[number // 25])
         stage.start_workers()
