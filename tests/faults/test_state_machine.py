@@ -76,7 +76,7 @@ class Store(RuleBasedStateMachine):
         self.vectors: set[str] = set()
         self.holders: dict[int, str] = {}  # the lease token under which a job runs
         identity = self.engine.embedder.identity
-        self.model = self.engine.transact(lambda c: settle_dimension(c, register_model(c, identity), 8, texts=1))
+        self.model = self.engine.transact(lambda c: settle_dimension(c, register_model(c, identity), 8, texts=1)[0])
 
     # Clients.
 

@@ -15,7 +15,7 @@ from opdex.catalog.store import create_catalog
 from opdex.catalog.upload import store_document
 from opdex.database import Connection, Database
 from opdex.embedding import BatchLimits, ModelIdentity, Vector
-from opdex.errors import CatalogExists, QueueUnavailable
+from opdex.errors import CatalogExists, ProviderUnavailable, QueueUnavailable
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.slice import SliceResult
 from opdex.indexing.worker import Worker
@@ -49,6 +49,7 @@ class ScriptedEmbedder:
     provider: str = "scripted"
     model: str = "hash-8"
     calls_in_flight: int = 1
+    reachable: bool = True
     calls: list[list[str]] = field(default_factory=list)
 
     @property
@@ -73,7 +74,8 @@ class ScriptedEmbedder:
         return [byte / 255 + 0.01 for byte in hashlib.sha256(text.encode()).digest()[:8]]
 
     def probe(self) -> None:
-        pass
+        if not self.reachable:
+            raise ProviderUnavailable
 
 
 @dataclass

@@ -16,7 +16,7 @@ from tests.integration.engine import Engine, ScriptedEmbedder, things, wait_unti
 
 
 def _model(engine: Engine) -> RegisteredModel:
-    return engine.transact(lambda c: settle_dimension(c, register_model(c, engine.embedder.identity), 8, 1))
+    return engine.transact(lambda c: settle_dimension(c, register_model(c, engine.embedder.identity), 8, 1)[0])
 
 
 def _plan(engine: Engine, held: leases.Claim, model: RegisteredModel) -> leases.Plan:

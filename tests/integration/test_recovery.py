@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from opdex.database import Database
 from opdex.embedding import Vector
 from opdex.errors import (
     DatabaseUnavailable,
@@ -18,9 +19,10 @@ from opdex.errors import (
     ProviderUnavailable,
     TextRejected,
 )
-from opdex.jobs import enqueue, leases
+from opdex.jobs import enqueue, leases, watches
+from opdex.jobs.sweep import Swept, sweep
 from opdex.jobs.wakeups import WakeUp
-from tests.integration.engine import Engine, ScriptedEmbedder, things
+from tests.integration.engine import Engine, ScriptedEmbedder, things, wait_until
 
 
 def _raise_on_call(engine: Engine, number: int, error: OpdexError) -> None:
@@ -42,7 +44,7 @@ def _claim_and_watch(engine: Engine) -> leases.Claim:
     """Claim as a worker does that has sent its claim's wake-up."""
     held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
     assert held is not None
-    engine.transact(lambda c: leases.watched(c, held.job_id, str(held.lease_token), 0))
+    engine.transact(lambda c: watches.watched(c, held.job_id, str(held.lease_token), 0))
     return held
 
 
@@ -180,6 +182,7 @@ def test_cool_down_is_shared_and_spends_no_attempt_when_the_provider_throttles(e
 @pytest.mark.parametrize("error", [ProviderUnavailable(), ProviderTimeout()])
 def test_no_attempt_is_spent_when_the_provider_is_away(engine: Engine, error: OpdexError) -> None:
     job_id = engine.job_id("users", things(8))
+    engine.embedder.reachable = False
     _always_raise(engine, error)
 
     for _ in range(8):
@@ -562,11 +565,49 @@ def test_first_answer_of_another_length_is_overruled_when_nothing_is_published_y
     embedder = LengthsEmbedder(lengths=[5])
     job_id = engine.job_id("users", things(12))
 
+    assert engine.worker(embedder).outcomes() == ["retried"]
+    engine.sql("UPDATE jobs SET ready_at = now()")
     assert engine.worker(embedder).outcomes() == ["published"]
 
     assert engine.sql("SELECT dimension FROM models") == [{"dimension": 8}]
     assert engine.sql("SELECT DISTINCT vector_dims(embedding) AS length FROM vectors") == [{"length": 8}]
-    assert engine.job(job_id).attempts == 1
+    (counts,) = engine.sql("SELECT attempts, embedded_so_far, operation_count FROM jobs WHERE id = %s", job_id)
+    assert counts == {"attempts": 2, "embedded_so_far": 12, "operation_count": 12}
+
+
+def test_job_fails_when_its_provider_keeps_changing_its_length(engine: Engine) -> None:
+    embedder = LengthsEmbedder(lengths=[8, 6] * 100)
+    embedder.max_texts = 1
+    job_id = engine.job_id("users", things(6))
+
+    for _ in range(5):
+        engine.worker(embedder).handle()
+        engine.sql("UPDATE jobs SET ready_at = now() WHERE status = 'pending'")
+
+    job = engine.job(job_id)
+    assert (job.status, job.error_code, job.attempts) == ("failed", "provider_misbehaved", 5)
+    assert len(embedder.calls) <= 5 * 6
+
+
+def test_first_vectors_settle_the_length_when_an_empty_spec_was_published_before(engine: Engine) -> None:
+    engine.upload("empty", [])
+    engine.job_id("users", things(4))
+
+    assert engine.worker().outcomes() == ["published"]
+
+
+def test_nothing_is_forgotten_when_a_late_answer_of_another_length_belongs_to_a_cancelled_job(engine: Engine) -> None:
+    first = engine.job_id("first", things(1, "a"))
+    engine.worker().handle()
+    engine.sql("UPDATE specs SET published_revision = NULL, published_model_id = NULL")
+    late = engine.job_id("late", things(1, "b"))
+    embedder = LengthsEmbedder(lengths=[5])
+    embedder.script = lambda texts: engine.transact(lambda c: enqueue.cancel(c, late))
+
+    assert engine.worker(embedder).outcomes() == ["lease_lost"]
+    assert engine.sql("SELECT dimension FROM models") == [{"dimension": 8}]
+    assert engine.sql("SELECT count(*) AS vectors FROM vectors") == [{"vectors": 1}]
+    assert engine.job(first).status == "succeeded"
 
 
 def test_later_answer_of_another_length_is_refused_when_more_texts_have_the_first(engine: Engine) -> None:
@@ -600,3 +641,56 @@ class LengthsEmbedder(ScriptedEmbedder):
     def embed(self, texts: Sequence[str], timeout: float) -> list[Vector]:
         length = self._lengths.pop(0) if self._lengths else 8
         return [vector[:length] for vector in super().embed(texts, timeout)]
+
+
+def test_parked_job_stays_shut_when_an_upload_unparked_it_while_the_sweep_waited(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(2))
+    held = _claim_and_watch(engine)
+    engine.transact(lambda c: leases.fail(c, held, ProviderFailed(), parked=True))
+    engine.sql("UPDATE jobs SET next_try_at = now()")
+    uploading = Database(engine.settings)
+    swept: list[Swept] = []
+    with uploading.transaction() as c:
+        c.execute("SELECT FROM specs FOR NO KEY UPDATE")
+        sweeping = threading.Thread(target=lambda: swept.append(_sweep(engine)))
+        sweeping.start()
+        wait_until(lambda: _somebody_waits_for_a_lock(engine))
+        c.execute("UPDATE jobs SET next_try_at = NULL")
+        c.execute("UPDATE specs SET published_revision = 1, published_model_id = (SELECT id FROM models)")
+    sweeping.join()
+    uploading.close()
+
+    assert [row["id"] for row in engine.sql("SELECT id FROM jobs")] == [job_id]
+
+
+def _sweep(engine: Engine) -> Swept:
+    database = Database(engine.settings)
+    try:
+        return sweep(
+            database, engine.wake_ups, engine.embedder.identity, workers=1, max_attempts=5, retention_days=14, seconds=5
+        )
+    finally:
+        database.close()
+
+
+def _somebody_waits_for_a_lock(engine: Engine) -> bool:
+    query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return engine.sql(query) != []
+
+
+def test_single_text_fails_by_name_when_it_takes_all_the_time_of_a_call(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(1))
+    engine.embedder.script = _sleep_into_a_time_out
+
+    assert engine.worker(embedding_timeout_seconds=0.2).outcomes() == ["retried"]
+    engine.sql("UPDATE jobs SET ready_at = now()")
+    assert engine.worker(embedding_timeout_seconds=0.2).outcomes() == ["failed"]
+
+    job = engine.job(job_id)
+    assert job.error_code == "text_too_slow"
+    assert "GET /things/0" in job.last_error
+    assert engine.sql("SELECT * FROM cool_downs") == []
+
+
+def _sleep_into_a_time_out(texts: Sequence[str]) -> None:
+    raise ProviderTimeout

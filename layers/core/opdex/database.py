@@ -104,10 +104,11 @@ class _Connection(psycopg.Connection[DictRow]):
         began = time.monotonic()
         try:
             return super().wait(gen, interval, timeout or self.statement_seconds)
-        except psycopg.OperationalError:
-            if self.statement_seconds is not None and time.monotonic() - began >= self.statement_seconds:
-                self.pgconn.finish()  # its answer, should it still come, would be taken for that of the next statement
-            raise
+        except psycopg.OperationalError as error:
+            if self.statement_seconds is None or time.monotonic() - began < self.statement_seconds:
+                raise
+            self.pgconn.finish()  # its answer, should it still come, would be taken for that of the next statement
+            raise psycopg.errors.ConnectionTimeout("The database did not answer in time.") from error
 
 
 class Database:

@@ -45,7 +45,7 @@ def test_message_comes_back_soon_when_the_database_is_away() -> None:
     with pytest.raises(DatabaseUnavailable):
         _receive('{"job_id": 1}', queue)
 
-    assert queue.seconds == [30]
+    assert queue.seconds == [45, 30]
 
 
 @pytest.mark.parametrize("body", ["no json", '{"job_id": 1, "version": 2}', "{}", '{"job_id": 1, "kind": "other"}'])
@@ -57,7 +57,7 @@ def test_message_goes_on_to_the_dead_letters_at_once_when_it_cannot_be_read(
     with pytest.raises(MalformedWakeUp):
         _receive(body, queue)
 
-    assert queue.seconds == [0]
+    assert queue.seconds == [45, 0]
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 

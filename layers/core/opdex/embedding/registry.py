@@ -33,33 +33,38 @@ def register_model(connection: Connection, identity: ModelIdentity) -> Registere
     return RegisteredModel(**row)
 
 
-def settle_dimension(connection: Connection, model: RegisteredModel, dimension: int, texts: int) -> RegisteredModel:
-    """Return the model with its dimension, which is that of its first vectors. Raises ProviderMisbehaved on another.
+def settle_dimension(
+    connection: Connection, model: RegisteredModel, dimension: int, texts: int
+) -> tuple[RegisteredModel, bool]:
+    """Return the model with its dimension, and whether vectors of another one had to be forgotten for it.
 
     Nobody can tell whether the very first answer of a provider had the right length. So until something is published
-    under the model, as many texts of another length as have been embedded so far overrule them, and the vectors of the
-    old length are forgotten. ``texts`` is the number of texts just embedded. For a transaction of its own.
+    under the model, as many texts of another length as have been embedded so far overrule them. ``texts`` is the number
+    of texts just embedded. For a transaction of its own. Raises ProviderMisbehaved where the model's length is settled.
     """
-    values = {"model_id": model.id, "dimension": dimension}
+    values = {"model_id": model.id, "dimension": dimension, "texts": texts}
     connection.execute(_SQL["hold_vectors"])
     stored = connection.execute(_SQL["lock_model"], values).fetchone()
     assert stored is not None  # noqa: S101 - models are never deleted
-    if stored["dimension"] != dimension:
-        if stored["published"] or stored["vectors"] > texts:
-            raise _another_length(dimension, stored["dimension"])
+    known = stored["dimension"]
+    if known != dimension:
+        answer = connection.execute(_SQL["is_settled"], values).fetchone()
+        if known is not None and answer is not None and answer["settled"]:
+            raise another_length(dimension, known)
         connection.execute(_SQL["forget_vectors"], values)
         connection.execute(_SQL["settle_dimension"], values)
-    return RegisteredModel(model.id, dimension)
+    return RegisteredModel(model.id, dimension), known not in (None, dimension)
 
 
 def require_dimension(connection: Connection, model: RegisteredModel, dimension: int) -> None:
     """Keep the model's dimension until the transaction ends. Raises ProviderMisbehaved where it is another one."""
     values = {"model_id": model.id, "dimension": dimension}
     if connection.execute(_SQL["has_dimension"], values).fetchone() is None:
-        raise _another_length(dimension, model.dimension)
+        raise another_length(dimension, model.dimension)
 
 
-def _another_length(answered: int, stored: int | None) -> ProviderMisbehaved:
+def another_length(answered: int, stored: int | None) -> ProviderMisbehaved:
+    """Return the error for vectors of one length where the model has another."""
     return ProviderMisbehaved(
         f"The model answers vectors of {answered} dimensions where {stored} are stored; "
         "give the changed model a name of its own."

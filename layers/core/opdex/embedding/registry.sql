@@ -18,9 +18,16 @@ SELECT id, dimension FROM found UNION ALL SELECT id, dimension FROM made
 SELECT pg_advisory_xact_lock('vectors'::regclass::bigint)
 
 -- name: lock_model
-SELECT dimension, EXISTS (SELECT FROM specs WHERE published_model_id = %(model_id)s) AS published,
-       (SELECT count(*) FROM vectors WHERE model_id = %(model_id)s) AS vectors
-FROM models WHERE id = %(model_id)s FOR UPDATE
+SELECT dimension FROM models WHERE id = %(model_id)s FOR UPDATE
+
+-- name: is_settled
+-- After the locks, which were waited for: published vectors, or more than the texts that speak for another length.
+SELECT EXISTS (
+           SELECT FROM specs s JOIN operations o ON o.spec_id = s.id AND o.revision = s.published_revision
+           WHERE s.published_model_id = %(model_id)s
+       ) OR (
+           SELECT count(*) FROM (SELECT FROM vectors WHERE model_id = %(model_id)s LIMIT %(texts)s + 1) stored
+       ) > %(texts)s AS settled
 
 -- name: forget_vectors
 DELETE FROM vectors WHERE model_id = %(model_id)s

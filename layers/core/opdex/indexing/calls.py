@@ -143,8 +143,17 @@ class Calls:
             self.stop()
             return
         self.stop()
+        alone_too_long = isinstance(error, ProviderTimeout) and len(call.chunk) == 1 and self._provider_is_there()
         if isinstance(error, TextRejected):
             error = TextRejected(f"{name}: {error.message}")
-        elif cut_by_deadline:
+        elif cut_by_deadline or alone_too_long:
             error = TextTooSlow(f"{name}: {TextTooSlow.__doc__}")
         self.failure = self.failure or error
+
+    def _provider_is_there(self) -> bool:
+        """Whether a call that took all its time says something about its text, and not about the provider."""
+        try:
+            self._embedder.probe()
+        except ProviderError:
+            return False
+        return True

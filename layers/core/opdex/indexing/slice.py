@@ -9,7 +9,7 @@ from typing import Literal
 
 from opdex.database import Connection, Database
 from opdex.embedding import Embedder, Pace
-from opdex.embedding.registry import RegisteredModel, settle_dimension
+from opdex.embedding.registry import RegisteredModel, another_length
 from opdex.errors import (
     DatabaseFailed,
     DatabaseUnavailable,
@@ -91,12 +91,13 @@ class Slice:
         self._embedder = embedder
         self._pace = pace
         self._settings = settings
-        self._model = model
+        self.model = model  # with the length of its vectors, once this slice knows it
         self._held = held
         self._plan = plan
         self._clock = clock
         self._deadline = deadline
         self._tell: Callable[[], None] | None = tell
+        self._asked_at = time.monotonic()
         self._texts_embedded = 0
         self._had_its_whole_time = deadline.is_nearly_whole()
         self._began = time.monotonic()
@@ -141,7 +142,7 @@ class Slice:
             self._plan = plan
             with suppress(_Overtaken):
                 self._embed_missing(heartbeat)
-            plan = self._persist(lambda c: leases.plan_or_publish(c, self._held, self._model))
+            plan = self._persist(lambda c: leases.plan_or_publish(c, self._held, self.model))
         return SliceResult("published")
 
     def _embed_missing(self, heartbeat: Heartbeat) -> None:
@@ -185,28 +186,33 @@ class Slice:
     def _record(self, embedded: Embedded, embedded_so_far: int) -> leases.Recorded:
         """Write vectors of one length."""
         dimension = len(embedded[0][1])
-        if dimension != self._model.dimension:
-            self._model = self._persist(lambda c: settle_dimension(c, self._model, dimension, len(embedded)))
+        overruled, earlier = False, self.model.dimension
+        if dimension != earlier:
+            self.model, overruled = self._persist(
+                lambda c: leases.settle_dimension(c, self._held, self.model, dimension, len(embedded))
+            )
 
-        def write(connection: Connection) -> tuple[leases.Recorded, float, float]:
-            asked_at, lease_seconds = time.monotonic(), self._clock.lease_seconds()
+        def write(connection: Connection) -> tuple[leases.Recorded, float]:
+            lease_seconds = self._clock.lease_seconds()
             if self._texts_embedded == 0:
                 leases.end_cool_down(connection, self._embedder.provider)
             recorded = leases.record(
                 connection,
                 self._held,
                 self._embedder.provider,
-                self._model,
+                self.model,
                 embedded,
                 embedded_so_far=embedded_so_far,
                 fresh_after=self._plan.fresh_after,
                 lease_seconds=lease_seconds,
             )
-            return recorded, asked_at, lease_seconds
+            return recorded, lease_seconds
 
-        recorded, asked_at, lease_seconds = self._persist(write)
-        self._clock.renewed(asked_at, lease_seconds)
+        recorded, lease_seconds = self._persist(write)
+        self._clock.renewed(self._asked_at, lease_seconds)
         self._texts_embedded += len(embedded)
+        if overruled:
+            raise another_length(dimension, earlier)  # an attempt: a provider that keeps changing must come to an end
         return recorded
 
     def _hand_back(self) -> SliceResult:
@@ -239,25 +245,28 @@ class Slice:
         return SliceResult("held_up", wake_in=seconds)
 
     def _spend_attempt(self, error: OpdexError) -> SliceResult:
-        logger.warning("attempt failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
         seconds = self._persist(lambda c: leases.retry_later(c, self._held, error, self._settings.max_attempts))
-        return self._fail(error, parked=True) if seconds is None else SliceResult("retried", wake_in=seconds)
+        if seconds is None:
+            return self._fail(error, parked=True)
+        logger.warning("attempt failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
+        return SliceResult("retried", wake_in=seconds)
 
     def _fail(self, error: OpdexError, *, parked: bool) -> SliceResult:
-        logger.error("job failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
         self._persist(lambda c: leases.fail(c, self._held, error, parked=parked))
+        logger.error("job failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
         return SliceResult("failed")
 
     def _persist[T](self, write: Callable[[Connection], T]) -> T:
         """Run a fenced write in a transaction, again and again through a database error, while the lease holds.
 
         Raises LeaseLost, DatabaseUnavailable where the deadline comes first, DatabaseFailed where the database refuses
-        it for good. A write whose commit was lost on the way may run twice: each is idempotent, or loses its fence with
-        the first.
+        it for good. A write whose commit was lost on the way may run twice: the second changes nothing that counts, or
+        finds the fence gone with the first.
         """
         pause, refusals = 0.05, 0
         while True:
             self._clock.require_held()
+            self._asked_at = time.monotonic()  # before the transaction: a lease is counted from its beginning
             try:
                 with self._database.transaction() as connection:
                     return write(connection)

@@ -2,7 +2,8 @@
 
 from opdex.database import Database
 from opdex.errors import DatabaseFailed, DatabaseUnavailable
-from opdex.jobs import leases
+from opdex.jobs import watches
+from opdex.jobs.leases import Claim
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
 from opdex.observability import logger
 
@@ -17,7 +18,7 @@ class Watch:
 
     It is the newest claim's, and before the first claim the job's own. Of the copies that a queue makes of it one a
     round goes on, or a few that come together. Where a worker died before it could send its claim's, whichever message
-    comes next takes its place.
+    of the job comes next takes its place.
     """
 
     def __init__(self, database: Database, wake_ups: WakeUps, provider: str) -> None:
@@ -25,7 +26,7 @@ class Watch:
         self._wake_ups = wake_ups
         self._provider = provider
 
-    def begin(self, held: leases.Claim, lease_seconds: float) -> None:
+    def begin(self, held: Claim, lease_seconds: float) -> None:
         """Send the message of a claim, for just after its lease."""
         watch = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
         self._send(watch, lease_seconds + _GRACE_SECONDS)
@@ -33,16 +34,17 @@ class Watch:
     def keep(self, wake_up: WakeUp) -> None:
         """Send a message on, for when there may be something to do for its job.
 
-        To be called before anything is claimed: that may be another job, and take long. Raises DatabaseUnavailable.
+        To be called before anything is claimed: that may be another job, and take long. Raises DatabaseUnavailable,
+        DatabaseFailed.
         """
         with self._database.statement() as connection:
-            waiting = leases.waiting(connection, wake_up.job_id, self._provider)
+            waiting = watches.waiting(connection, wake_up.job_id, self._provider)
         if waiting is None:
             return
         # A later round than the noted one was sent by a worker that died before it could note it.
         is_the_one = waiting.lease_token == wake_up.lease_token and wake_up.round >= waiting.watch_round
         will_be_claimed = wake_up.kind == "ready" and waiting.status == "pending" and waiting.seconds == 0
-        if will_be_claimed or not (is_the_one or waiting.watch_round == leases.UNWATCHED):
+        if will_be_claimed or not (is_the_one or waiting.watch_round == watches.UNWATCHED):
             return
         onward = WakeUp(
             kind="lease" if waiting.lease_token else "ready",
@@ -57,7 +59,7 @@ class Watch:
             return
         try:
             with self._database.statement() as connection:
-                leases.watched(connection, watch.job_id, watch.lease_token, watch.round)
+                watches.watched(connection, watch.job_id, watch.lease_token, watch.round)
         except (DatabaseUnavailable, DatabaseFailed) as error:
             # Copies of it may go on, too: better than none.
             logger.warning("watch not noted", job_id=watch.job_id, cause=error.details.get("cause"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from opdex.database import Database
 from opdex.embedding import Embedder, Pace
-from opdex.embedding.registry import RegisteredModel, register_model
+from opdex.embedding.registry import register_model
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.heartbeat import LeaseClock
 from opdex.indexing.slice import Slice, SliceResult
@@ -26,7 +26,6 @@ class _Taken:
     """A claimed job, and what is to be embedded for it."""
 
     held: leases.Claim
-    model: RegisteredModel
     plan: leases.Plan
     clock: LeaseClock
     lease_seconds: float
@@ -43,15 +42,16 @@ class Worker:
         self._watch = Watch(database, wake_ups, embedder.provider)
         self._pace = Pace(embedder.batch_limits, settings.embedding_calls_in_flight or embedder.calls_in_flight)
         self._expired_at = 0.0
-        self._model: RegisteredModel | None = None
 
     def handle(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
         """Work off ready jobs until none is left or the time is up; returns how each slice ended.
 
-        Raises DatabaseUnavailable where nothing could be claimed because the database is away.
+        Raises DatabaseUnavailable, DatabaseFailed where the database is away or refuses; what was done before stays.
         """
-        self._expired_at, self._model = 0.0, None
         self._watch.keep(wake_up)
+        self._expired_at = 0.0
+        with self._database.statement() as connection:
+            self._model = register_model(connection, self._embedder.identity)
         results: list[SliceResult] = []
         while True:
             published, taken = self._take(deadline)
@@ -68,24 +68,25 @@ class Worker:
         """
         provider, clock = self._embedder.provider, LeaseClock(self._settings.lease_seconds, deadline)
         published, taken, sibling = 0, None, None
-        with self._database.transaction() as connection:
-            began = time.monotonic()  # the database's now() stands still from here on, and leases are counted from it
-            if began > self._expired_at + _EXPIRE_EVERY_SECONDS:
+        began = time.monotonic()
+        if began > self._expired_at + _EXPIRE_EVERY_SECONDS:
+            with self._database.statement() as connection:
                 leases.expire_leases(connection, self._settings.max_attempts)
-                self._expired_at = began
-            while taken is None and time.monotonic() < began + _TAKE_SECONDS:
+            self._expired_at = began
+        asked_at = time.monotonic()  # before the transaction: leases are counted from its beginning
+        with self._database.transaction() as connection:
+            while taken is None and time.monotonic() < asked_at + _TAKE_SECONDS:
                 lease_seconds = clock.lease_seconds()
                 held = leases.claim(connection, provider, lease_seconds)
                 if held is None:
                     break
-                self._model = self._model or register_model(connection, self._embedder.identity)
                 plan = leases.plan_or_publish(connection, held, self._model, held.standing)
                 if plan is None:
                     published, sibling = published + 1, held.sibling
                 else:
-                    taken = _Taken(held, self._model, plan, clock, lease_seconds)
+                    taken = _Taken(held, plan, clock, lease_seconds)
         if taken is not None:
-            clock.renewed(began, taken.lease_seconds)
+            clock.renewed(asked_at, taken.lease_seconds)
         elif sibling is not None:
             sent(self._wake_ups, WakeUp(job_id=sibling))
         return published, taken
@@ -103,7 +104,7 @@ class Worker:
             self._embedder,
             self._pace,
             self._settings,
-            taken.model,
+            self._model,
             held,
             taken.plan,
             taken.clock,
@@ -111,10 +112,12 @@ class Worker:
             tell,
         )
         result = work.run()
+        self._model = work.model
         logger.info(
             "slice ended", job_id=held.job_id, outcome=result.outcome, slice=held.slices, attempt=held.attempts,
             seconds=round(time.monotonic() - began, 3),
         )  # fmt: skip
-        if result.wake_in is not None:
+        goes_on = result.outcome == "made_room" and deadline.leaves_room()
+        if result.wake_in is not None and not goes_on:
             sent(self._wake_ups, WakeUp(job_id=held.job_id), result.wake_in)
         return result

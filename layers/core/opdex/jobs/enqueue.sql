@@ -13,12 +13,19 @@ ON CONFLICT (spec_id) WHERE status IN ('pending', 'running') DO NOTHING
 RETURNING id
 
 -- name: renew_open
--- A running job keeps its revision and counts: its worker turns to the new ones at its next fenced write.
+-- A running job keeps its revision and counts: its worker turns to the new ones at its next fenced write. A pending one
+-- whose revision has moved on, or which is embedded afresh, begins to count anew.
 UPDATE jobs j SET
-    attempts = CASE WHEN j.status = 'running' THEN 1 ELSE 0 END, idle_slices = 0, held_up_since = NULL, last_error = '', error_code = NULL,
+    attempts = CASE WHEN j.status = 'running' THEN 1 ELSE 0 END,
+    idle_slices = 0, held_up_since = NULL, last_error = '', error_code = NULL,
     ready_at = least(j.ready_at, now()),
     fresh_after = CASE WHEN %(fresh)s THEN clock_timestamp() ELSE j.fresh_after END,
-    planned_revision = CASE WHEN %(fresh)s THEN NULL ELSE j.planned_revision END,
+    planned_revision = CASE
+        WHEN %(fresh)s OR (j.status = 'pending' AND j.planned_revision <> s.current_revision) THEN NULL
+        ELSE j.planned_revision END,
+    embedded_so_far = CASE
+        WHEN j.status = 'pending' AND (%(fresh)s OR j.planned_revision <> s.current_revision) THEN 0
+        ELSE j.embedded_so_far END,
     revision = CASE WHEN j.status = 'pending' THEN s.current_revision ELSE j.revision END,
     operation_count = CASE WHEN j.status = 'pending' THEN r.operation_count ELSE j.operation_count END,
     updated_at = now()

@@ -13,15 +13,13 @@ from uuid import UUID
 from pgvector import Vector as PgVector
 
 from opdex.database import Connection, Statements, load_statements
+from opdex.embedding import registry
 from opdex.embedding.contract import Vector
 from opdex.embedding.registry import RegisteredModel, require_dimension
 from opdex.errors import LeaseLost, OpdexError, ProviderThrottled
 from opdex.jobs.events import EventName, log_event
 
 _SQL: Statements = load_statements("opdex.jobs", "leases.sql")
-
-# The watch_round of a claim whose wake-up has not been sent yet; the first to be sent is round 0.
-UNWATCHED = -1
 
 # A provider that gave no Retry-After is left alone for 5 s, then twice as long each time, at most 5 minutes. One that
 # gave it gets what it asked for, between 1 s (twice as long each time) and an hour: it may be wrong, too.
@@ -91,17 +89,15 @@ class Recorded:
         return (self.current_revision, self.fresh_after) != (plan.revision, plan.fresh_after)
 
 
-def expire_leases(connection: Connection, max_attempts: int) -> list[int]:
-    """Take back the jobs whose lease ran out: a crash is an attempt. Returns the ids that are ready again."""
+def expire_leases(connection: Connection, max_attempts: int) -> int:
+    """Take back jobs whose lease ran out, a hundred at most: a crash is an attempt. Returns how many. One statement."""
     values = {
         "max_attempts": max_attempts,
         "code": "worker_lost",
         "message": "The worker that held this job vanished; its lease ran out.",
     }
-    lapsed = connection.execute(_SQL["expire"], values).fetchall()
-    for job in lapsed:
-        log_event(connection, job["id"], "lease_lost", status=job["status"], attempts=job["attempts"])
-    return [job["id"] for job in lapsed if job["status"] == "pending"]
+    row = connection.execute(_SQL["expire"], values, prepare=True).fetchone()
+    return row["jobs"] if row else 0
 
 
 def claim(connection: Connection, provider: str, lease_seconds: float) -> Claim | None:
@@ -146,14 +142,13 @@ def _planned(
     connection: Connection, held: Claim, standing: Standing, missing: tuple[MissingText, ...], values: dict[str, Any]
 ) -> Plan | None:
     embedded = standing.operation_count - sum(text.operations for text in missing)
-    row = connection.execute(_SQL["planned"], {**values, "embedded": embedded}).fetchone()
-    if row is None:
+    if connection.execute(_SQL["planned"], {**values, "embedded": embedded}).fetchone() is None:
         return None
     log_event(
         connection, held.job_id, "planned",
         revision=standing.revision, operations=standing.operation_count, embedded=embedded,
     )  # fmt: skip
-    return Plan(standing.revision, row["embedded_so_far"], standing.fresh_after, missing)
+    return Plan(standing.revision, embedded, standing.fresh_after, missing)
 
 
 def renew(connection: Connection, held: Claim, lease_seconds: float) -> None:
@@ -173,8 +168,7 @@ def record(
     lease_seconds: float,
 ) -> Recorded:
     """Write a chunk's vectors, the progress and the renewed lease together."""
-    values = {"embedded_so_far": embedded_so_far, "lease": lease_seconds, "provider": provider}
-    row = _fenced(connection, held, "record_progress", **values)
+    _fenced(connection, held, "record_progress", embedded_so_far=embedded_so_far, lease=lease_seconds)
     require_dimension(connection, model, len(embedded[0][1]))
     connection.execute(
         _SQL["record_vectors"],
@@ -186,7 +180,16 @@ def record(
         },
     )
     log_event(connection, held.job_id, "chunk", texts=len(embedded), embedded_so_far=embedded_so_far)
-    return Recorded(**row)
+    return Recorded(**_fenced(connection, held, "surroundings", provider=provider))
+
+
+def settle_dimension(
+    connection: Connection, held: Claim, model: RegisteredModel, dimension: int, texts: int
+) -> tuple[RegisteredModel, bool]:
+    """Do what :func:`opdex.embedding.registry.settle_dimension` does, unless the lease is lost."""
+    settled = registry.settle_dimension(connection, model, dimension, texts)
+    _fenced(connection, held, "hold_job")
+    return settled
 
 
 def yield_job(connection: Connection, held: Claim, *, idle: bool, rest_seconds: float = 0.0) -> None:
@@ -255,27 +258,6 @@ def fail(connection: Connection, held: Claim, error: OpdexError, *, parked: bool
     row = _fenced(connection, held, "fail", message=error.message, code=error.code, parked=parked)
     next_try = row["next_try_at"].astimezone(UTC).isoformat() if row["next_try_at"] else None
     log_event(connection, held.job_id, "failed", error_code=error.code, reason=error.message, next_try_at=next_try)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """An open job that could not be claimed, and for how many seconds there is nothing to do for it."""
-
-    status: str
-    lease_token: str | None
-    watch_round: int
-    seconds: float
-
-
-def waiting(connection: Connection, job_id: int, provider: str) -> Waiting | None:
-    """Return how a job waits; None where it has ended."""
-    row = connection.execute(_SQL["waiting"], {"job_id": job_id, "provider": provider}).fetchone()
-    return Waiting(**row) if row else None
-
-
-def watched(connection: Connection, job_id: int, lease_token: str | None, watch_round: int) -> None:
-    """Note that the wake-up of this round was sent, so that no message of an earlier one goes on."""
-    connection.execute(_SQL["watched"], {"job_id": job_id, "lease_token": lease_token, "round": watch_round})
 
 
 def _fenced(connection: Connection, held: Claim, statement: str, **values: object) -> dict[str, Any]:

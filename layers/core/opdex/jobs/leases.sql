@@ -6,19 +6,24 @@ WITH lapsed AS (
     WHERE status = 'running' AND lease_expires_at < now()
     ORDER BY lease_expires_at LIMIT 100
     FOR UPDATE SKIP LOCKED
+), taken_back AS (
+    UPDATE jobs j SET
+        status = CASE WHEN j.attempts < %(max_attempts)s THEN 'pending' ELSE 'failed' END,
+        attempts = CASE WHEN j.attempts < %(max_attempts)s THEN greatest(j.attempts, 1) + 1 ELSE j.attempts END,
+        ready_at = now(), lease_expires_at = NULL,
+        last_error = %(message)s, error_code = %(code)s,
+        completed_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL ELSE now() END,
+        next_try_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL
+                           ELSE now() + make_interval(secs => least(86400, 600 * 2 ^ least(20, j.parkings))) END,
+        updated_at = now()
+    FROM lapsed
+    WHERE j.id = lapsed.id
+    RETURNING j.id, j.status, j.attempts
+), logged AS (
+    INSERT INTO job_events (job_id, event, detail)
+    SELECT id, 'lease_lost', jsonb_build_object('status', status, 'attempts', attempts) FROM taken_back
 )
-UPDATE jobs j SET
-    status = CASE WHEN j.attempts < %(max_attempts)s THEN 'pending' ELSE 'failed' END,
-    attempts = CASE WHEN j.attempts < %(max_attempts)s THEN greatest(j.attempts, 1) + 1 ELSE j.attempts END,
-    ready_at = now(), lease_expires_at = NULL,
-    last_error = %(message)s, error_code = %(code)s,
-    completed_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL ELSE now() END,
-    next_try_at = CASE WHEN j.attempts < %(max_attempts)s THEN NULL
-                       ELSE now() + make_interval(secs => least(86400, 600 * 2 ^ least(20, j.parkings))) END,
-    updated_at = now()
-FROM lapsed
-WHERE j.id = lapsed.id
-RETURNING j.id, j.status, j.attempts
+SELECT count(*)::int AS jobs FROM taken_back
 
 -- name: claim
 -- Its spec is locked with it, so that the job may be published at once; one whose spec is being changed is left alone.
@@ -86,7 +91,7 @@ FROM (
 ) locked
 WHERE j.id = locked.id AND j.lease_token = %(lease_token)s AND j.status = 'running'
   AND j.fresh_after IS NOT DISTINCT FROM %(fresh_after)s
-RETURNING j.embedded_so_far
+RETURNING j.id
 
 -- name: renew
 UPDATE jobs SET lease_expires_at = now() + make_interval(secs => %(lease)s)
@@ -96,14 +101,22 @@ RETURNING id
 -- name: still_held
 SELECT id FROM jobs WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
 
+-- name: hold_job
+-- Waits for nobody: whoever holds the row may wait for what this transaction holds.
+SELECT id FROM jobs WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running' FOR UPDATE NOWAIT
+
 -- name: record_progress
-UPDATE jobs j SET
-    embedded_so_far = %(embedded_so_far)s, lease_expires_at = now() + make_interval(secs => %(lease)s),
+UPDATE jobs SET
+    embedded_so_far = greatest(embedded_so_far, %(embedded_so_far)s),
+    lease_expires_at = now() + make_interval(secs => %(lease)s),
     idle_slices = 0, held_up_since = NULL, last_error = '', error_code = NULL,
     last_progress_at = now(), updated_at = now()
-FROM specs s
-WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running' AND s.id = j.spec_id
-RETURNING s.current_revision, j.fresh_after,
+WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
+RETURNING id
+
+-- name: surroundings
+-- After the write, which may have waited for an upload: this sees what that has committed.
+SELECT s.current_revision, j.fresh_after,
     (SELECT extract(epoch FROM until - now())::float8 FROM cool_downs
      WHERE provider = %(provider)s AND until > now()) AS cool_down_seconds,
     EXISTS (
@@ -111,8 +124,10 @@ RETURNING s.current_revision, j.fresh_after,
             SELECT operation_count - embedded_so_far AS to_do FROM jobs
             WHERE status = 'pending' AND ready_at <= now() ORDER BY ready_at, id LIMIT 100
         ) waiting
-        WHERE waiting.to_do < j.operation_count - %(embedded_so_far)s
+        WHERE waiting.to_do < j.operation_count - j.embedded_so_far
     ) AS shorter_waits
+FROM jobs j JOIN specs s ON s.id = j.spec_id
+WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
 
 -- name: record_vectors
 -- Sorted by key, so that two jobs with the same texts queue up for the rows instead of deadlocking.
@@ -194,17 +209,3 @@ WITH spec AS MATERIALIZED (
     FROM ended
 )
 SELECT id FROM ended
-
--- name: waiting
--- Until when there is nothing to do for the job: the end of its lease, of its backoff, or of the cool-down.
-SELECT j.status, j.lease_token::text AS lease_token, j.watch_round,
-       greatest(0, extract(epoch FROM CASE
-           WHEN j.status = 'running' THEN j.lease_expires_at
-           ELSE greatest(j.ready_at, (SELECT until FROM cool_downs WHERE provider = %(provider)s))
-       END - now()))::float8 AS seconds
-FROM jobs j
-WHERE j.id = %(job_id)s AND j.status IN ('pending', 'running')
-
--- name: watched
-UPDATE jobs SET watch_round = %(round)s
-WHERE id = %(job_id)s AND lease_token IS NOT DISTINCT FROM %(lease_token)s AND watch_round < %(round)s

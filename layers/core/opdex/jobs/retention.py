@@ -79,7 +79,7 @@ def _forget_vectors(database: Database, model_id: int, days: int, in_time: Calla
                 seen = connection.execute(_SQL["vectors_after"], values).fetchall()
                 unreferenced = [vector["text_hash"] for vector in seen if vector["is_unreferenced"]]
                 dropped = _forget_unreferenced(connection, {**values, "text_hashes": unreferenced})
-            forgotten += dropped
+            forgotten += dropped or 0
             more = len(seen) == _VECTORS
             if more and dropped == 0:
                 return forgotten
@@ -87,10 +87,11 @@ def _forget_vectors(database: Database, model_id: int, days: int, in_time: Calla
     return forgotten
 
 
-def _forget_unreferenced(connection: Connection, values: dict[str, object]) -> int:
+def _forget_unreferenced(connection: Connection, values: dict[str, object]) -> int | None:
+    """Return how many went; None where somebody counts on vectors just now, and it was not tried."""
     if not values["text_hashes"]:
         return 0
     lock = connection.execute(_SQL["shut_uploads_out"]).fetchone()
     if lock is None or not lock["is_shut"]:
-        return 0
+        return None
     return connection.execute(_SQL["forget_vectors"], values).rowcount

@@ -42,7 +42,7 @@ def sweep(
     Sends at most ``workers`` wake-ups. Two passes at once do no harm.
     """
     began = time.monotonic()
-    with database.transaction() as connection:
+    with database.statement() as connection:
         expired = expire_leases(connection, max_attempts)
     unparked = _unpark(database)
     gaps = _close_gaps(database, identity)
@@ -50,7 +50,7 @@ def sweep(
     left = seconds - (time.monotonic() - began)
     forgotten = apply_retention(database, days=retention_days, seconds=left)
     return Swept(
-        expired=len(expired),
+        expired=expired,
         unparked=unparked,
         gaps=gaps,
         woken=woken,
@@ -66,6 +66,7 @@ def _unpark(database: Database) -> int:
     for job in due:
         with database.transaction() as connection:
             # Under the spec's lock: a second sweep, or an upload, may have been here first.
+            connection.execute(_SQL["lock_spec"], job)
             if connection.execute(_SQL["still_parked"], job).fetchone():
                 enqueue(connection, job["spec_id"], "reconciler", resumes=job["id"])
     return len(due)
@@ -77,6 +78,7 @@ def _close_gaps(database: Database, identity: ModelIdentity) -> int:
         gaps = connection.execute(_SQL["gaps"], {"model_id": model.id}).fetchall()
     for gap in gaps:
         with database.transaction() as connection:
+            connection.execute(_SQL["lock_spec"], gap)
             if connection.execute(_SQL["still_a_gap"], {**gap, "model_id": model.id}).fetchone():
                 enqueue(connection, gap["spec_id"], "reconciler")
     return len(gaps)

@@ -13,21 +13,22 @@ WHERE (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_m
   AND (newest.status IS NULL OR newest.status = 'succeeded')
 ORDER BY s.id LIMIT 100
 
+-- name: lock_spec
+-- A statement of its own: the check that follows sees what was committed while this one waited.
+SELECT id FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE
+
 -- name: still_a_gap
 SELECT s.id FROM specs s
 WHERE s.id = %(spec_id)s
   AND (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
   AND NOT EXISTS (
       SELECT FROM jobs j
-      WHERE j.id = (SELECT newest.id FROM jobs newest WHERE newest.spec_id = s.id ORDER BY -newest.id LIMIT 1) AND j.status <> 'succeeded'
+      WHERE j.id = (SELECT newest.id FROM jobs newest WHERE newest.spec_id = s.id ORDER BY -newest.id LIMIT 1)
+        AND j.status <> 'succeeded'
   )
-FOR NO KEY UPDATE
 
 -- name: still_parked
-SELECT s.id FROM specs s
-WHERE s.id = %(spec_id)s
-  AND EXISTS (SELECT FROM jobs j WHERE j.id = %(id)s AND j.next_try_at <= now())
-FOR NO KEY UPDATE
+SELECT id FROM jobs WHERE id = %(id)s AND spec_id = %(spec_id)s AND next_try_at <= now()
 
 -- name: ready_jobs
 SELECT id FROM jobs
