@@ -53,8 +53,10 @@ def _run(calls: Calls) -> Embedded:
     embedded: Embedded = []
     with calls:
         calls.start()
-        while calls.are_under_way:
+        while calls.under_way:
             embedded += calls.collect()
+            calls.start()
+            calls.written()
             calls.start()
     return embedded
 
@@ -135,5 +137,34 @@ def test_leaving_does_not_wait_when_the_slice_is_broken_off() -> None:
         calls.start()
         raise KeyError
 
-    assert calls.are_under_way
+    assert calls.under_way
     let_go.set()
+
+
+def test_at_stake_are_a_full_window_and_one_call_when_several_came_back_together() -> None:
+    together = threading.Barrier(4)
+    meets = True
+
+    def meet(texts: Sequence[str]) -> None:
+        if meets:
+            together.wait(timeout=10)
+
+    embedder = _Embedder(meet)
+    calls = _calls(embedder, 40, at_once=3)
+    with calls:
+        calls.start()
+        meets = False
+        together.wait(timeout=10)
+        came_back = 0
+        while calls.under_way:
+            came_back += len(calls.collect()) // 4
+        assert came_back == 3
+
+        calls.start()
+        assert calls.under_way == 1
+        calls.written()
+        calls.start()
+        assert calls.under_way == 3
+        calls.stop()
+        while calls.under_way:
+            calls.collect()

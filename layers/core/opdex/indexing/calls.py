@@ -61,6 +61,7 @@ class Calls:
         self._largest = len(self._waiting)
         self._under_way: dict[Future[list[Vector]], _Call] = {}
         self._answered = 0
+        self._unwritten = 0
         self._stopped = False
         self._threads = ThreadPoolExecutor(pace.calls_in_flight, thread_name_prefix="call")
         self.failure: ProviderError | None = None
@@ -75,9 +76,9 @@ class Calls:
         self._threads.shutdown(wait=kind is None, cancel_futures=True)
 
     @property
-    def are_under_way(self) -> bool:
-        """Whether a call has been sent that has not come back."""
-        return bool(self._under_way)
+    def under_way(self) -> int:
+        """How many calls have been sent that have not come back."""
+        return len(self._under_way)
 
     @property
     def are_left(self) -> bool:
@@ -89,8 +90,12 @@ class Calls:
         self._stopped = True
 
     def start(self) -> None:
-        """Start calls until the window is full, no text waits, or none is expected to end before the deadline."""
-        while self._waiting and not self._stopped and self._pace.allows_another(len(self._under_way)):
+        """Start calls until the window is full, no text waits, or none is expected to end before the deadline.
+
+        Of what came back one call's vectors may be unwritten beside a full window, so that the write overlaps the next
+        calls; more take a place in it each. That is what a crash can cost.
+        """
+        while self._waiting and not self._stopped and self._pace.allows_another(self._at_stake()):
             size = self._next_size()
             if size == 0:
                 return
@@ -101,8 +106,12 @@ class Calls:
             at_once = len(self._under_way) + 1
             self._under_way[future] = _Call(chunk, time.monotonic(), timeout, at_once, self._deadline.is_nearly_whole())
 
+    def written(self) -> None:
+        """Note that all that came back is written."""
+        self._unwritten = 0
+
     def collect(self) -> Embedded:
-        """Wait until a call comes back, and return what all that have come back brought."""
+        """Wait until a call comes back, and return what all that have come back brought. To be written next."""
         came_back, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
         ended = time.monotonic()
         embedded: Embedded = []
@@ -116,8 +125,12 @@ class Calls:
             else:
                 self._pace.measured(len(call.chunk), ended - call.began, call.at_once)
                 self._answered += 1
+                self._unwritten += 1
                 embedded += zip(call.chunk, vectors, strict=True)
         return embedded
+
+    def _at_stake(self) -> int:
+        return len(self._under_way) + max(0, self._unwritten - 1)
 
     def _next_size(self) -> int:
         target, limits = self._limits.target_seconds, self._embedder.batch_limits

@@ -153,7 +153,7 @@ class Slice:
             heartbeat.require_held()
             calls.start()
             self._tell_once()
-            while calls.are_under_way:
+            while calls.under_way:
                 embedded = calls.collect()
                 heartbeat.require_held()
                 calls.start()  # these are under way while the vectors are written
@@ -162,6 +162,8 @@ class Slice:
                     interruption = self._reason_to_stop(self._record(same_length, embedded_so_far)) or interruption
                 if interruption is not None:
                     calls.stop()
+                calls.written()
+                calls.start()
         if calls.failure is not None:
             raise calls.failure
         if interruption is not None and (calls.are_left or isinstance(interruption, _Overtaken)):
