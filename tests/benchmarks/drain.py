@@ -35,28 +35,65 @@ INSERT INTO jobs (spec_id, catalog_id, spec_name, kind, revision, operation_coun
 SELECT id, catalog_id, spec_name, 'spec_write', 1, 0 FROM added
 """
 
-type Drain = Callable[[EmbedSettings, Database], int]
+_RUN = """
+UPDATE jobs SET status = 'running', lease_token = gen_random_uuid(), lease_expires_at = now() + interval '30 s'
+WHERE id = %(job_id)s AND status = 'pending'
+"""
+_SUCCEED = """
+UPDATE jobs SET status = 'succeeded', lease_expires_at = NULL, completed_at = now()
+WHERE id = %(job_id)s AND status = 'running'
+"""
+
+type Share = tuple[int, int]  # which of how many processes
+type WorkOff = Callable[[], int]  # returns how many jobs it did
+type Drain = Callable[[EmbedSettings, Database, Share], WorkOff]
 
 
 def add_jobs(uploads: Uploads, named: str, count: int) -> None:
     """Open that many jobs without operations. A real upload publishes such a document itself, so they are made here."""
     with uploads.database.transaction() as c:
         c.execute(_ADD_JOBS, {"catalog": CATALOG, "named": named, "count": count})
+    with uploads.database.statement() as c:
+        c.execute("VACUUM (ANALYZE) jobs, job_events, specs")
 
 
-def by_the_store(settings: EmbedSettings, database: Database) -> int:
-    """Claim and finish one job after another, a transaction each, and nothing else; return how many."""
-    with database.transaction() as c:
+def by_the_store(settings: EmbedSettings, database: Database, share: Share) -> WorkOff:
+    """Claim and finish one job after another, a transaction each, and nothing else."""
+    with database.statement() as c:
         model = register_model(c, IDENTITY)
-    jobs = 0
-    while True:
-        with database.transaction() as c:
-            held = leases.claim(c, IDENTITY.provider, _LEASE_SECONDS)
-        if held is None:
-            return jobs
-        with database.transaction() as c:
-            assert leases.plan_or_publish(c, held, model) is None
-        jobs += 1
+
+    def work_off() -> int:
+        jobs = 0
+        while True:
+            with database.statement() as c:
+                held = leases.claim(c, IDENTITY.provider, _LEASE_SECONDS)
+            if held is None:
+                return jobs
+            with database.statement() as c:
+                assert leases.plan_or_publish(c, held, model, held.standing) is None
+            jobs += 1
+
+    return work_off
+
+
+def by_key(settings: EmbedSettings, database: Database, share: Share) -> WorkOff:
+    """Mark each job of a share running and then succeeded, with the two least statements that can do it.
+
+    No queue that claims a job and finishes it in two commits can be faster than this: it does not even look for a job.
+    """
+    with database.statement() as c:
+        ids = [row["id"] for row in c.execute("SELECT id FROM jobs WHERE status = 'pending' ORDER BY id").fetchall()]
+    number, of = share
+    mine = ids[number::of]
+
+    def work_off() -> int:
+        for job_id in mine:
+            for statement in (_RUN, _SUCCEED):
+                with database.statement() as c:
+                    c.execute(statement, {"job_id": job_id}, prepare=True)
+        return len(mine)
+
+    return work_off
 
 
 class _NoQueue:
@@ -64,21 +101,27 @@ class _NoQueue:
         pass
 
 
-def by_the_worker(settings: EmbedSettings, database: Database) -> int:
-    """Handle a wake-up as the function does, which goes on until nothing is ready; return how many jobs that were."""
+def by_the_worker(settings: EmbedSettings, database: Database, share: Share) -> WorkOff:
+    """Handle a wake-up as the function does, which goes on until nothing is ready."""
     logger.setLevel("CRITICAL")
     worker = Worker(settings, database, make_embedder(settings), _NoQueue())
-    results = worker.handle(WakeUp(job_id=0), Deadline(lambda: 600_000))
-    assert {result.outcome for result in results} <= {"published"}
-    return len(results)
+
+    def work_off() -> int:
+        results = worker.handle(WakeUp(job_id=0), Deadline(lambda: 600_000))
+        assert {result.outcome for result in results} <= {"published"}
+        return len(results)
+
+    return work_off
 
 
 def jobs_a_second(drain: Drain, database_url: str, connections: int, jobs: int) -> float:
     """Let so many processes, with a connection each, work off the jobs that are ready; return the jobs a second."""
     barrier = _PROCESSES.Barrier(connections)
     spans: Any = _PROCESSES.SimpleQueue()
-    arguments = (drain, database_url, barrier, spans)
-    processes = [_PROCESSES.Process(target=_work, args=arguments, daemon=True) for _ in range(connections)]
+    processes = [
+        _PROCESSES.Process(target=_work, args=(drain, database_url, (number, connections), barrier, spans), daemon=True)
+        for number in range(connections)
+    ]
     for process in processes:
         process.start()
     began, ended, done = zip(*(spans.get() for _ in processes), strict=True)
@@ -88,15 +131,14 @@ def jobs_a_second(drain: Drain, database_url: str, connections: int, jobs: int) 
     return float(jobs / (max(ended) - min(began)))
 
 
-def _work(drain: Drain, database_url: str, barrier: Barrier, spans: Any) -> None:
+def _work(drain: Drain, database_url: str, share: Share, barrier: Barrier, spans: Any) -> None:
     settings = EmbedSettings(
         database_url=SecretStr(database_url), embed_queue_url="unused", embedding_provider="ollama"
     )
     database = Database(settings)
-    with database.transaction() as c:
-        c.execute("SELECT 1")
+    work_off = drain(settings, database, share)
     barrier.wait()
     began = time.monotonic()
-    done = drain(settings, database)
+    done = work_off()
     spans.put((began, time.monotonic(), done))
     database.close()

@@ -85,7 +85,7 @@ def test_other_calls_are_collected_when_one_fails() -> None:
         if "text 4" in texts:
             raise ProviderFailed
 
-    embedded = _run(calls := _calls(_Embedder(fail_second), 20, at_once=3))
+    embedded = _run(calls := _calls(_Embedder(fail_second), 240, at_once=3))
 
     assert isinstance(calls.failure, ProviderFailed)
     assert calls.are_left
@@ -142,29 +142,38 @@ def test_leaving_does_not_wait_when_the_slice_is_broken_off() -> None:
 
 
 def test_at_stake_are_a_full_window_and_one_call_when_several_came_back_together() -> None:
-    together = threading.Barrier(4)
-    meets = True
+    together, meets = threading.Barrier(4), threading.Event()
+    meets.set()
 
     def meet(texts: Sequence[str]) -> None:
-        if meets:
+        if meets.is_set():
             together.wait(timeout=10)
 
-    embedder = _Embedder(meet)
-    calls = _calls(embedder, 40, at_once=3)
+    limits = CallLimits(target_seconds=5.0, timeout_seconds=30.0)
+    calls = Calls(
+        _Embedder(meet), _ThreeAtOnce(BatchLimits(4, 10_000), 3), limits, Deadline(lambda: 60_000), _missing(40)
+    )
     with calls:
         calls.start()
-        meets = False
         together.wait(timeout=10)
-        came_back = 0
-        while calls.under_way:
-            came_back += len(calls.collect()) // 4
-        assert came_back == 3
+        meets.clear()
+        while calls.under_way > 0:
+            calls.collect()
 
         calls.start()
-        assert calls.under_way == 1
+        before_the_write = calls.under_way
         calls.written()
         calls.start()
-        assert calls.under_way == 3
+        after_it = calls.under_way
         calls.stop()
-        while calls.under_way:
+        while calls.under_way > 0:
             calls.collect()
+
+    assert (before_the_write, after_it) == (1, 3)
+
+
+class _ThreeAtOnce(Pace):
+    """Allows three calls whatever they take."""
+
+    def allows_another(self, under_way: int) -> bool:
+        return under_way < 3

@@ -134,6 +134,7 @@ class Slice:
                     return self._spend_attempt(SliceBroke())
         except LeaseLost:
             logger.warning("lease lost", job_id=self._held.job_id)
+            self._database.close()  # it may have run out unseen because this connection is stuck
             return SliceResult("lease_lost")
 
     def _embed_and_publish(self, heartbeat: Heartbeat) -> SliceResult:

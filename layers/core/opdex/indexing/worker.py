@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from opdex.database import Database
 from opdex.embedding import Embedder, Pace
 from opdex.embedding.registry import register_model
+from opdex.errors import DatabaseFailed, DatabaseUnavailable
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.heartbeat import LeaseClock
 from opdex.indexing.slice import Slice, SliceResult
@@ -67,7 +68,7 @@ class Worker:
         Returns how many were published, and the claim.
         """
         provider, clock = self._embedder.provider, LeaseClock(self._settings.lease_seconds, deadline)
-        published, taken, sibling = 0, None, None
+        published, taken = 0, None
         began = time.monotonic()
         if began > self._expired_at + _EXPIRE_EVERY_SECONDS:
             with self._database.statement() as connection:
@@ -82,13 +83,13 @@ class Worker:
                     break
                 plan = leases.plan_or_publish(connection, held, self._model, held.standing)
                 if plan is None:
-                    published, sibling = published + 1, held.sibling
+                    published += 1
                 else:
                     taken = _Taken(held, plan, clock, lease_seconds)
         if taken is not None:
             clock.renewed(asked_at, taken.lease_seconds)
-        elif sibling is not None:
-            sent(self._wake_ups, WakeUp(job_id=sibling))
+        elif published:
+            self._wake_sibling()
         return published, taken
 
     def _run_slice(self, taken: _Taken, deadline: Deadline) -> SliceResult:
@@ -96,8 +97,7 @@ class Worker:
 
         def tell() -> None:
             self._watch.begin(held, taken.lease_seconds)
-            if held.sibling is not None:
-                sent(self._wake_ups, WakeUp(job_id=held.sibling))
+            self._wake_sibling()
 
         work = Slice(
             self._database,
@@ -121,3 +121,14 @@ class Worker:
         if result.wake_in is not None and not goes_on:
             sent(self._wake_ups, WakeUp(job_id=held.job_id), result.wake_in)
         return result
+
+    def _wake_sibling(self) -> None:
+        """Wake another worker where more is ready. What is not done here the next wake-up does."""
+        try:
+            with self._database.statement() as connection:
+                sibling = leases.next_ready(connection, self._embedder.provider)
+        except (DatabaseUnavailable, DatabaseFailed) as error:
+            logger.warning("no sibling woken", cause=error.details.get("cause"))
+            return
+        if sibling is not None:
+            sent(self._wake_ups, WakeUp(job_id=sibling))

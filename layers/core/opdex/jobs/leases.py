@@ -48,7 +48,6 @@ class Claim:
     idle_slices: int
     error_code: str | None  # why the slice before it ended, where it failed
     standing: Standing | None  # None where an upload came in the same moment: it is to be read again
-    sibling: int | None  # a job that could be claimed next
 
     @property
     def fence(self) -> dict[str, Any]:
@@ -111,6 +110,12 @@ def claim(connection: Connection, provider: str, lease_seconds: float) -> Claim 
     revision, operation_count, fresh_after = row.pop("revision"), row.pop("operation_count"), row.pop("fresh_after")
     standing = None if operation_count is None else Standing(revision, operation_count, fresh_after)
     return Claim(**row, standing=standing)
+
+
+def next_ready(connection: Connection, provider: str) -> int | None:
+    """Return the job that could be claimed next; None where there is none. One statement."""
+    row = connection.execute(_SQL["next_ready"], {"provider": provider}, prepare=True).fetchone()
+    return row["id"] if row else None
 
 
 def read_standing(connection: Connection, held: Claim) -> Standing:

@@ -49,12 +49,14 @@ WITH ready AS (
 )
 SELECT claimed.*, (
     SELECT r.operation_count FROM revisions r WHERE r.spec_id = claimed.spec_id AND r.revision = claimed.revision
-) AS operation_count, (
-    SELECT w.id FROM jobs w
-    WHERE w.status = 'pending' AND w.ready_at <= now() AND w.id <> claimed.job_id
-    ORDER BY w.ready_at, w.id LIMIT 1
-) AS sibling
+) AS operation_count
 FROM claimed, (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)) no_vector_is_deleted
+
+-- name: next_ready
+SELECT id FROM jobs
+WHERE status = 'pending' AND ready_at <= now()
+  AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
+ORDER BY ready_at, id LIMIT 1
 
 -- name: standing
 SELECT s.current_revision AS revision, r.operation_count, j.fresh_after
