@@ -20,15 +20,14 @@ class RegisteredModel:
 def find_model(connection: Connection, identity: ModelIdentity) -> RegisteredModel | None:
     """Return the model's row; None where nothing was ever embedded with it. Writes nothing."""
     values = {"provider": identity.provider, "model": identity.model}
-    row = connection.execute(_SQL["find_model"], values).fetchone()
+    row = connection.execute(_SQL["find_model"], values, prepare=True).fetchone()
     return RegisteredModel(**row) if row else None
 
 
 def register_model(connection: Connection, identity: ModelIdentity) -> RegisteredModel:
     """Return the model's row, made at first use. Safe to call from many workers at once."""
-    row = connection.execute(
-        _SQL["register_model"], {"provider": identity.provider, "model": identity.model}
-    ).fetchone()
+    values = {"provider": identity.provider, "model": identity.model}
+    row = connection.execute(_SQL["register_model"], values, prepare=True).fetchone()
     assert row is not None  # noqa: S101 - the statement returns the row that it found or made
     return RegisteredModel(**row)
 
@@ -59,7 +58,7 @@ def settle_dimension(
 def require_dimension(connection: Connection, model: RegisteredModel, dimension: int) -> None:
     """Keep the model's dimension until the transaction ends. Raises ProviderMisbehaved where it is another one."""
     values = {"model_id": model.id, "dimension": dimension}
-    if connection.execute(_SQL["has_dimension"], values).fetchone() is None:
+    if connection.execute(_SQL["has_dimension"], values, prepare=True).fetchone() is None:
         raise another_length(dimension, model.dimension)
 
 

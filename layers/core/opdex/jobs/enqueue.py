@@ -26,12 +26,12 @@ def enqueue(
     """
     values = {"spec_id": spec_id, "kind": kind, "fresh": fresh, "resumes": resumes}
     while True:
-        opened = connection.execute(_SQL["open"], values).fetchone()
+        opened = connection.execute(_SQL["open"], values, prepare=True).fetchone()
         if opened is not None:
             unpark(connection, spec_id)
             log_event(connection, opened["id"], "enqueued", kind=kind, reembed=fresh)
             return Enqueued(job_id=opened["id"], created=True)
-        renewed = connection.execute(_SQL["renew_open"], values).fetchone()
+        renewed = connection.execute(_SQL["renew_open"], values, prepare=True).fetchone()
         if renewed is not None:
             log_event(connection, renewed["id"], "upgraded", reembed=fresh)
             return Enqueued(job_id=renewed["id"], created=False)
@@ -40,13 +40,13 @@ def enqueue(
 
 def unpark(connection: Connection, spec_id: int) -> None:
     """Take a parked spec off the list of those that the sweep tries again."""
-    connection.execute(_SQL["unpark"], {"spec_id": spec_id})
+    connection.execute(_SQL["unpark"], {"spec_id": spec_id}, prepare=True)
 
 
 def reembed(connection: Connection, catalog_id: str, spec_name: str) -> Enqueued:
     """Embed all texts of a spec again, changed or not. Raises SpecNotFound."""
     values = {"catalog_id": catalog_id, "spec_name": spec_name}
-    spec = connection.execute(_SQL["lock_spec"], values).fetchone()
+    spec = connection.execute(_SQL["lock_spec"], values, prepare=True).fetchone()
     if spec is None:
         raise SpecNotFound(f"No spec '{spec_name}' in catalog '{catalog_id}'.")
     return enqueue(connection, spec["id"], "manual_retry", fresh=True)
@@ -82,7 +82,7 @@ def retry(connection: Connection, job_id: int) -> Enqueued:
         raise JobHasSucceeded(f"Job {job_id} has succeeded; a re-embed embeds its spec once more.")
     if job["status"] not in ("failed", "cancelled"):
         raise JobIsOpen(f"Job {job_id} is {job['status']}; only a failed or cancelled one can be tried again.")
-    locked = connection.execute(_SQL["lock_spec_by_id"], {"spec_id": job["spec_id"]}).fetchone()
+    locked = connection.execute(_SQL["lock_spec_by_id"], {"spec_id": job["spec_id"]}, prepare=True).fetchone()
     if locked is None:
         raise SpecNotFound(f"The spec of job {job_id} has been deleted.")
     return enqueue(connection, locked["id"], "manual_retry", resumes=job_id)

@@ -147,7 +147,7 @@ def _planned(
     connection: Connection, held: Claim, standing: Standing, missing: tuple[MissingText, ...], values: dict[str, Any]
 ) -> Plan | None:
     embedded = standing.operation_count - sum(text.operations for text in missing)
-    if connection.execute(_SQL["planned"], {**values, "embedded": embedded}).fetchone() is None:
+    if connection.execute(_SQL["planned"], {**values, "embedded": embedded}, prepare=True).fetchone() is None:
         return None
     log_event(
         connection, held.job_id, "planned",

@@ -22,10 +22,12 @@ class Waiting:
 
 def waiting(connection: Connection, job_id: int, provider: str) -> Waiting | None:
     """Return how a job waits; None where it has ended."""
-    row = connection.execute(_SQL["waiting"], {"job_id": job_id, "provider": provider}).fetchone()
+    row = connection.execute(_SQL["waiting"], {"job_id": job_id, "provider": provider}, prepare=True).fetchone()
     return Waiting(**row) if row else None
 
 
 def watched(connection: Connection, job_id: int, lease_token: str | None, watch_round: int) -> None:
     """Note that the message of this round was sent, so that none of an earlier one goes on."""
-    connection.execute(_SQL["watched"], {"job_id": job_id, "lease_token": lease_token, "round": watch_round})
+    connection.execute(
+        _SQL["watched"], {"job_id": job_id, "lease_token": lease_token, "round": watch_round}, prepare=True
+    )
