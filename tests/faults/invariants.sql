@@ -101,13 +101,13 @@ WHERE l.left_by = l.holder AND NOT l.has_lapsed AND l.left_to = 'pending' AND l.
   AND EXISTS (SELECT FROM fault_calls_of_leases c WHERE c.job_id = l.job_id AND c.number = l.number
               AND c.verdict = 'failed' AND c.ended < l.left_at)
   AND NOT EXISTS (SELECT FROM fault_calls_of_leases c WHERE c.job_id = l.job_id AND c.number = l.number
-                  AND c.verdict = 'away')
+                  AND c.verdict IN ('away', 'slow'))
 
 -- name: attempts_one_spent_although_nothing_failed
 SELECT l.* FROM fault_leases l
 WHERE l.left_by = l.holder AND NOT l.has_lapsed AND l.left_to = 'pending' AND l.attempts > l.attempts_before
   AND NOT EXISTS (SELECT FROM fault_calls_of_leases c WHERE c.job_id = l.job_id AND c.number = l.number
-                  AND c.verdict = 'failed')
+                  AND c.verdict IN ('failed', 'slow'))
 
 -- name: attempts_the_number_is_not_one_and_the_failures_and_crashes
 -- Since a client last gave the job all its attempts. The last failure, which ends it, adds none.

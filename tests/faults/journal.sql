@@ -80,7 +80,7 @@ CREATE TABLE fault_freezes (who text NOT NULL);
 CREATE TABLE fault_calls (
     who text NOT NULL, began timestamptz NOT NULL, ended timestamptz NOT NULL,
     -- good: answered in time; away: throttled, refused, cut or too slow, which spends no attempt; failed: which does
-    verdict text NOT NULL CHECK (verdict IN ('good', 'away', 'failed')),
+    verdict text NOT NULL CHECK (verdict IN ('good', 'away', 'failed', 'slow')),
     texts text[] NOT NULL
 );
 

@@ -279,9 +279,12 @@ class Stage:
             return list(broken(c))
 
     def verdict(self, call: Call) -> str:
-        """Say what a call was to its caller: good, away (which spends no attempt) or failed (which does)."""
+        """Say what a call was to its caller: good, away (which spends no attempt), failed (which does) or slow.
+
+        Whether a text that took a call's whole time alone is a failure is up to the provider's probe in that moment.
+        """
         if call.ended - call.started > self.timing.call_timeout - _CLOSE_SECONDS:
-            return "away"
+            return "slow" if len(call.texts) == 1 else "away"
         if call.failure is not None and call.failure.kind not in ("status", "hang", "cut"):
             return "failed"
         if call.status == 200:
