@@ -113,6 +113,21 @@ def test_job_is_published_with_its_claim_when_nothing_is_missing(engine: Engine)
     assert published[1]["at"] <= published[2]["at"]
 
 
+def test_job_is_claimed_when_the_database_is_slow(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.job_id("users", things(6))
+    engine.job_id("twin", things(6))
+    engine.job_id("others", things(6, "other"))
+    claim = leases.claim
+
+    def claim_slowly(*values: object) -> leases.Claim | None:
+        time.sleep(0.05)
+        return claim(*values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(leases, "claim", claim_slowly)
+
+    assert engine.worker().outcomes() == ["published"] * 3
+
+
 def test_claim_takes_another_job_when_the_spec_of_the_first_is_being_changed(engine: Engine) -> None:
     first, second = engine.job_id("first", things(2, "a")), engine.job_id("second", things(2, "b"))
     uploading = Database(engine.settings)

@@ -76,16 +76,15 @@ class Worker:
             self._expired_at = began
         asked_at = time.monotonic()  # before the transaction: leases are counted from its beginning
         with self._database.transaction() as connection:
-            while taken is None and time.monotonic() < asked_at + _TAKE_SECONDS:
-                lease_seconds = clock.lease_seconds()
-                held = leases.claim(connection, provider, lease_seconds)
-                if held is None:
-                    break
+            lease_seconds = clock.lease_seconds()
+            while (held := leases.claim(connection, provider, lease_seconds)) is not None:
                 plan = leases.plan_or_publish(connection, held, self._model, held.standing)
-                if plan is None:
-                    published += 1
-                else:
+                if plan is not None:
                     taken = _Taken(held, plan, clock, lease_seconds)
+                    break
+                published += 1
+                if time.monotonic() > asked_at + _TAKE_SECONDS:
+                    break
         if taken is not None:
             clock.renewed(asked_at, taken.lease_seconds)
         elif published:
