@@ -113,17 +113,13 @@ def test_job_is_published_with_its_claim_when_nothing_is_missing(engine: Engine)
     assert published[1]["at"] <= published[2]["at"]
 
 
-def test_job_is_claimed_when_the_database_is_slow(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_are_claimed_when_a_statement_takes_longer_than_a_commit_waits(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine.job_id("users", things(6))
     engine.job_id("twin", things(6))
     engine.job_id("others", things(6, "other"))
-    claim = leases.claim
-
-    def claim_slowly(*values: object) -> leases.Claim | None:
-        time.sleep(0.05)
-        return claim(*values)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(leases, "claim", claim_slowly)
+    monkeypatch.setattr("opdex.indexing.worker._TAKE_SECONDS", 0.0)
 
     assert engine.worker().outcomes() == ["published"] * 3
 
