@@ -146,8 +146,15 @@ class KillRun:
             at = time.time()
             for pid in filter(None, map(_worker_behind, self._at_gate())):
                 os.kill(pid, signal.SIGKILL)
-        self._wait_until_all_are_held()
-        self._kills += [Kill(held.job_id, held.lease_token, at) for held in self._held()]
+        kills: dict[int, Kill] = {}
+
+        def all_claims_are_committed() -> bool:
+            for held in self._held():  # one that was committed early may have lapsed before the last one is
+                kills.setdefault(held.job_id, Kill(held.job_id, held.lease_token, at))
+            return len(kills) == self._jobs
+
+        self._wait_until("each claim is committed", all_claims_are_committed)
+        self._kills += kills.values()
 
     def one_by_one(self) -> None:
         """Kill each worker at a moment of its own."""
@@ -224,6 +231,17 @@ class KillRun:
 
     # What came of it.
 
+    def _story(self, job_id: int) -> list[str]:
+        """Return what happened to a job, chunks aside, and when it was killed."""
+        events = self._sql.execute(
+            "SELECT extract(epoch FROM at)::float8 AS at, event, detail FROM job_events"
+            " WHERE job_id = %s AND event <> 'chunk' ORDER BY id",
+            [job_id],
+        ).fetchall()
+        told = [(row["at"], f"{row['event']} {row['detail']}") for row in events]
+        told += [(kill.at, "killed") for kill in self._kills if kill.job_id == job_id]
+        return [f"{at % 1000:.1f} {what}" for at, what in sorted(told)]
+
     def _count(self, figures: Figures) -> None:
         recoveries = {
             kill: recovery_after(self._sql, kill) for kill in self._kills if not came_too_late(self._sql, kill)
@@ -235,7 +253,7 @@ class KillRun:
         for job in jobs:
             kills = sum(kill.job_id == job["id"] for kill in recoveries)
             if (job["status"], job["attempts"]) != ("succeeded", 1 + kills):
-                figures.broken.append(f"attempts: {job} after {kills} kills")
+                figures.broken.append(f"attempts: {job} after {kills} kills: {self._story(job['id'])}")
         if not recoveries:
             figures.broken.append("recovery: no kill has hit a worker that held a job")
             return
