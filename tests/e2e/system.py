@@ -70,7 +70,7 @@ def started_system(folder: Path, *options: str) -> Iterator[System]:
         with system.http:
             yield system
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
 
 
