@@ -50,7 +50,7 @@ def test_throughput(database_url: str, postgres: EmbeddedPostgres, uploads: Uplo
     for (how, connections), rates in ours.items():
         beside = _medians([other for other in theirs if other.connections == connections])
         beside["two updates by key"] = round(median(floors[connections]))
-        bound = max(_of("procrastinate", beside), _of("pgqueuer", beside))
+        bound = max(4 * _of("procrastinate", beside), _of("pgqueuer", beside))
         record(
             f"jobs without operations, {how}, {connections} connection{'s' * (connections > 1)}",
             median(rates),
