@@ -5,7 +5,7 @@ Beside procrastinate and pgqueuer, on the same server in the same run.
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from queue import SimpleQueue
@@ -30,6 +30,13 @@ _ROUNDS = 3
 _JOBS = 1_000  # as many as the others are given
 _CLAIMS = 200
 _DRAINS = {"claim and finish": drain.by_the_store, "the whole worker": drain.by_the_worker}
+# Like beside like. pgqueuer's calls are faster than its worker on psycopg, which listens on the same connection.
+_BOUNDS: dict[str, Callable[[Mapping[str, float]], float]] = {
+    "claim and finish": lambda beside: max(_of(library, "calls", beside) for library in ("procrastinate", "pgqueuer")),
+    "the whole worker": lambda beside: max(
+        4 * _of("procrastinate", "worker", beside), _of("pgqueuer", "calls", beside)
+    ),
+}
 
 
 @pytest.mark.timeout(600)
@@ -49,23 +56,22 @@ def test_throughput(database_url: str, postgres: EmbeddedPostgres, uploads: Uplo
         theirs += queue_throughput(postgres.url("postgres"))
     for (how, connections), rates in ours.items():
         beside = _medians([other for other in theirs if other.connections == connections])
-        beside["two updates by key"] = round(median(floors[connections]))
-        bound = max(4 * _of("procrastinate", beside), _of("pgqueuer", beside))
+        times = {name: round(median(rates) / rate, 2) for name, rate in beside.items()}
         record(
             f"jobs without operations, {how}, {connections} connection{'s' * (connections > 1)}",
             median(rates),
             "a second",
-            at_least=bound,
-            beside=beside,
+            at_least=_BOUNDS[how](beside),
+            beside={**beside, "two updates by key": round(median(floors[connections]))},
             rounds=[round(rate) for rate in rates],
-            times_procrastinate=round(median(rates) / _of("procrastinate", beside), 2),
+            times=times,
         )
 
 
 def _medians(figures: Sequence[QueueFigures]) -> dict[str, float]:
     rates: dict[str, list[float]] = {}
     for figure in figures:
-        rates.setdefault(_name(figure), []).append(figure.jobs_per_second)
+        rates.setdefault(f"{_name(figure)}, its {figure.how}", []).append(figure.jobs_per_second)
     return {name: round(median(values)) for name, values in rates.items()}
 
 
@@ -73,8 +79,10 @@ def _name(figure: QueueFigures | LatencyFigures) -> str:
     return f"{figure.library} {figure.version} on {figure.driver}"
 
 
-def _of(library: str, beside: dict[str, float]) -> float:
-    return next(rate for name, rate in beside.items() if name.startswith(library) and name.endswith("psycopg"))
+def _of(library: str, how: str, beside: Mapping[str, float]) -> float:
+    return next(
+        rate for name, rate in beside.items() if name.startswith(library) and name.endswith(f"on psycopg, its {how}")
+    )
 
 
 def test_claim_latency(engine: Engine, postgres: EmbeddedPostgres, record: Record) -> None:

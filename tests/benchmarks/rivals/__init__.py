@@ -28,13 +28,14 @@ class RivalFailed(RuntimeError):
 class QueueFigures:
     """Jobs a second that do nothing, claimed one by one, each finished in a commit before the next is claimed.
 
-    By the library's own calls for claiming and finishing, without its worker: that makes the same calls, and more.
+    By the library's own ``calls`` for claiming and finishing, or by its ``worker``, which makes these calls, and more.
     Where there are more connections than one, each belongs to a process of its own.
     """
 
     library: str
     version: str
     driver: Driver
+    how: Literal["calls", "worker"]
     connections: int
     jobs: int
     jobs_per_second: float

@@ -1,7 +1,7 @@
 """Working off a queue: so many processes with a connection each, begun together, and the jobs they do a second."""
 
 import multiprocessing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from multiprocessing.synchronize import Barrier
 from typing import Any, NamedTuple
 
@@ -27,19 +27,23 @@ type Fill = Callable[[str, int], Awaitable[None]]
 type Drain = Callable[[str, Callable[[], None]], Awaitable[Span]]
 
 
-def figures(fill: Fill, drain: Drain, database_url: str) -> list[dict[str, Any]]:
+# Runs a coroutine to its end on an event loop of some kind.
+type Run = Callable[[Coroutine[Any, Any, Span]], Span]
+
+
+def figures(fill: Fill, drain: Drain, database_url: str, run: Run = uvloop.run) -> list[dict[str, Any]]:
     """Return the jobs a second for each number of connections."""
     return [
         {
             "connections": connections,
             "jobs": _JOBS,
-            "jobs_per_second": round(_rate(fill, drain, database_url, connections), 1),
+            "jobs_per_second": round(_rate(fill, drain, database_url, run, connections), 1),
         }
         for connections in _CONNECTIONS
     ]
 
 
-def _rate(fill: Fill, drain: Drain, database_url: str, connections: int) -> float:
+def _rate(fill: Fill, drain: Drain, database_url: str, run: Run, connections: int) -> float:
     async def filled() -> None:
         await fill(database_url, _JOBS)
 
@@ -47,7 +51,7 @@ def _rate(fill: Fill, drain: Drain, database_url: str, connections: int) -> floa
     barrier = _PROCESSES.Barrier(connections, timeout=_TIMEOUT_SECONDS)
     results: Any = _PROCESSES.Queue()
     processes = [
-        _PROCESSES.Process(target=_work, args=(drain, database_url, barrier, results), daemon=True)
+        _PROCESSES.Process(target=_work, args=(drain, database_url, run, barrier, results), daemon=True)
         for _ in range(connections)
     ]
     for process in processes:
@@ -59,11 +63,11 @@ def _rate(fill: Fill, drain: Drain, database_url: str, connections: int) -> floa
     return _JOBS / (max(span.ended for span in spans) - min(span.began for span in spans))
 
 
-def _work(drain: Drain, database_url: str, barrier: Barrier, results: Any) -> None:
+def _work(drain: Drain, database_url: str, run: Run, barrier: Barrier, results: Any) -> None:
     def begin() -> None:
         barrier.wait()
 
     async def work() -> Span:
         return await drain(database_url, begin)
 
-    results.put(uvloop.run(work()))
+    results.put(run(work()))

@@ -83,7 +83,7 @@ async def _drain(connect: Connect, database_url: str, begin: Callable[[], None])
 def throughput(database_url: str) -> list[dict[str, Any]]:
     """Return the jobs a second on each driver for each number of connections."""
     return [
-        {**_LIBRARY, "driver": driver, **measured}
+        {**_LIBRARY, "driver": driver, "how": "calls", **measured}
         for driver, connect in _DRIVERS.items()
         for measured in figures(_fill, partial(_drain, connect), database_url)
     ]

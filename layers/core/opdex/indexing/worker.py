@@ -77,14 +77,17 @@ class Worker:
         asked_at = time.monotonic()  # before the transaction: leases are counted from its beginning
         with self._database.transaction() as connection:
             lease_seconds = clock.lease_seconds()
-            while (held := leases.claim(connection, provider, lease_seconds)) is not None:
-                plan = leases.plan_or_publish(connection, held, self._model, held.standing)
-                if plan is not None:
-                    taken = _Taken(held, plan, clock, lease_seconds)
-                    break
+            leases.hold_vectors(connection)
+            while not published or time.monotonic() < asked_at + _TAKE_SECONDS:
+                if not leases.publish_ready(connection, provider, self._model):
+                    held = leases.claim(connection, provider, lease_seconds)
+                    if held is None:
+                        break
+                    plan = leases.plan_or_publish(connection, held, self._model, held.standing)
+                    if plan is not None:
+                        taken = _Taken(held, plan, clock, lease_seconds)
+                        break
                 published += 1
-                if time.monotonic() > asked_at + _TAKE_SECONDS:
-                    break
         if taken is not None:
             clock.renewed(asked_at, taken.lease_seconds)
         elif published:

@@ -112,6 +112,20 @@ def claim(connection: Connection, provider: str, lease_seconds: float) -> Claim 
     return Claim(**row, standing=standing)
 
 
+def hold_vectors(connection: Connection) -> None:
+    """Let no vector be deleted before the transaction ends. Waits only while a batch of them is."""
+    connection.execute(_SQL["hold_vectors"], prepare=True)
+
+
+def publish_ready(connection: Connection, provider: str, model: RegisteredModel) -> bool:
+    """Publish the job that has been ready longest, claimed in the same statement; False where it misses a vector.
+
+    False, too, where none is ready or the provider has a cool-down. Only after :func:`hold_vectors`.
+    """
+    values = {"provider": provider, "model_id": model.id}
+    return connection.execute(_SQL["publish_ready"], values, prepare=True).fetchone() is not None
+
+
 def next_ready(connection: Connection, provider: str) -> int | None:
     """Return the job that could be claimed next; None where there is none. One statement."""
     row = connection.execute(_SQL["next_ready"], {"provider": provider}, prepare=True).fetchone()

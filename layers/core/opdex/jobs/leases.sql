@@ -52,6 +52,50 @@ SELECT claimed.*, (
 ) AS operation_count
 FROM claimed, (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)) no_vector_is_deleted
 
+-- name: hold_vectors
+-- Until the commit no vector is deleted. In a statement of its own, so that the next one sees what was deleted before.
+SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)
+
+-- name: publish_ready
+-- What misses nothing is claimed and published in one. A revision that came in this very moment is not seen yet, and left.
+WITH ready AS (
+    SELECT j.id, j.spec_id, s.current_revision AS revision, j.fresh_after
+    FROM jobs j JOIN specs s ON s.id = j.spec_id
+    WHERE j.status = 'pending' AND j.ready_at <= now()
+      AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
+    ORDER BY j.ready_at, j.id LIMIT 1
+    FOR UPDATE OF j SKIP LOCKED FOR NO KEY UPDATE OF s SKIP LOCKED
+), ended AS (
+    UPDATE jobs j SET
+        status = 'succeeded', attempts = greatest(j.attempts, 1), slices = j.slices + 1, last_error = '', error_code = NULL,
+        revision = r.revision, operation_count = r.operation_count,
+        reused = CASE WHEN j.planned_revision = r.revision AND j.planned_model_id = %(model_id)s
+                      THEN j.reused ELSE r.operation_count END,
+        started_at = coalesce(j.started_at, now()), completed_at = now(), updated_at = now()
+    FROM ready JOIN revisions r ON r.spec_id = ready.spec_id AND r.revision = ready.revision
+    WHERE j.id = ready.id AND NOT EXISTS (
+        SELECT FROM operations o
+        WHERE o.spec_id = ready.spec_id AND o.revision = ready.revision
+          AND NOT EXISTS (
+              SELECT FROM vectors v
+              WHERE v.model_id = %(model_id)s AND v.text_hash = o.text_hash
+                AND (ready.fresh_after IS NULL OR v.made_at > ready.fresh_after)
+          )
+    )
+    RETURNING j.id, j.spec_id, j.attempts, j.slices, j.revision, j.operation_count, j.reused
+), published AS (
+    UPDATE specs s SET published_revision = ended.revision, published_model_id = %(model_id)s
+    FROM ended WHERE s.id = ended.spec_id
+), logged AS (
+    INSERT INTO job_events (job_id, event, detail)
+    SELECT ended.id, told.event, told.detail
+    FROM ended CROSS JOIN LATERAL (VALUES
+        ('claimed', jsonb_build_object('attempt', attempts, 'slice', slices)),
+        ('published', jsonb_build_object('revision', revision, 'operations', operation_count, 'reused', reused))
+    ) AS told (event, detail)
+)
+SELECT id FROM ended
+
 -- name: next_ready
 SELECT id FROM jobs
 WHERE status = 'pending' AND ready_at <= now()
