@@ -8,6 +8,7 @@ from typing import Any
 from opdex.errors import DocumentEmpty, DocumentUnreadable, NotOpenApi, UnsupportedVersion
 from opdex.openapi.description import Findings
 from opdex.openapi.limits import Limits, too_deep, too_many_nodes
+from opdex.openapi.numeral import Numeral
 from opdex.openapi.plain_text import on_one_line, quoted
 from opdex.openapi.unpacking import decode, hold_to_size
 from opdex.openapi.yaml_document import read_yaml
@@ -31,6 +32,15 @@ def read_document(raw: bytes, limits: Limits, findings: Findings) -> Node:
 
     Raises one of the DocumentError family, or TooLarge; nothing else, whatever the bytes are.
     """
+    document = read_data(raw, limits, findings)
+    if not isinstance(document, dict):
+        kind = {list: "a list", str: "plain text", type(None): "empty"}.get(type(document), "a single value")
+        raise NotOpenApi(f"The document is {kind}, not an OpenAPI description, which begins with `openapi: 3…`.")
+    return document
+
+
+def read_data(raw: bytes, limits: Limits, findings: Findings) -> object:
+    """Return what JSON or YAML says, whatever it is. Raises as read_document does."""
     hold_to_size(raw, limits.max_bytes)
     text = decode(raw)
     start = text[:4096].lstrip()[:1] or text.lstrip()[:1]
@@ -38,11 +48,7 @@ def read_document(raw: bytes, limits: Limits, findings: Findings) -> Node:
         raise DocumentEmpty("The document is empty; send an OpenAPI description in JSON or YAML.")
     if start == "<":
         raise NotOpenApi("This is an HTML or XML page, not an OpenAPI description; send the JSON or YAML itself.")
-    document = _read_json_or_yaml(text, limits, findings) if start in "{[" else read_yaml(text, limits, findings)
-    if not isinstance(document, dict):
-        kind = {list: "a list", str: "plain text", type(None): "empty"}.get(type(document), "a single value")
-        raise NotOpenApi(f"The document is {kind}, not an OpenAPI description, which begins with `openapi: 3…`.")
-    return document
+    return _read_json_or_yaml(text, limits, findings) if start in "{[" else read_yaml(text, limits, findings)
 
 
 def openapi_version(document: Node) -> str:
@@ -161,7 +167,9 @@ def _read_json(text: str, limits: Limits, findings: Findings) -> object:
 
     try:
         # Numbers stay as written, as in YAML: `1.10` is a version, not 1.1.
-        document = json.loads(text, object_pairs_hook=mapping, parse_int=str, parse_float=str, parse_constant=str)
+        document = json.loads(
+            text, object_pairs_hook=mapping, parse_int=Numeral, parse_float=Numeral, parse_constant=str
+        )
     except RecursionError:
         raise too_deep(limits) from None
     if repeated and isinstance(document, dict):

@@ -17,6 +17,7 @@ from yaml.events import AliasEvent, CollectionStartEvent, NodeEvent
 from opdex.errors import DocumentTooComplex, DocumentUnreadable
 from opdex.openapi.description import Findings
 from opdex.openapi.limits import Limits, too_deep, too_many_nodes
+from opdex.openapi.numeral import NUMERAL_START, Numeral, is_numeral
 from opdex.openapi.plain_text import quoted
 
 _PLAIN: Final[dict[str, bool | None]] = {
@@ -101,6 +102,8 @@ class _Composer:
             return
         typed = event.tag in _TYPED_TAGS if event.tag else event.implicit[0]
         value = _PLAIN.get(text, text) if typed else text
+        if typed and text[:1] in NUMERAL_START and is_numeral(text):
+            value = Numeral(text)
         if event.anchor is not None:
             self.anchors[event.anchor] = (value, 1)
         self._add(value, 1)
