@@ -1,5 +1,6 @@
 """Catalogs and specs as a client sees them (the shapes of the HTTP contract)."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -43,7 +44,8 @@ class DocumentWarning(_Row):
 class Spec(_Row):
     """One document of a catalog, at its current revision; ``embedding_count`` counts what search uses now.
 
-    ``warning_count`` counts all warnings, also where only the first ones are shown.
+    ``warning_count`` counts all warnings, also where only the first ones are shown. ``last_fetch_error`` says why the
+    newest refresh from ``source_url`` brought nothing; it is gone with the next one that succeeds.
     """
 
     catalog_id: str
@@ -61,6 +63,11 @@ class Spec(_Row):
     created_at: Timestamp
     updated_at: Timestamp
     last_fetched_at: Timestamp | None
+    refresh_every_hours: int = 0
+    next_refresh_at: Timestamp | None = None
+    last_fetch_error: str | None = None
+    last_fetch_error_code: str | None = None
+    last_fetch_failed_at: Timestamp | None = None
     warnings: list[DocumentWarning]
     warning_count: int = 0
     job: SpecJob | None
@@ -87,3 +94,12 @@ class Upload(_Row):
     created: bool
     changes: Changes
     job_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a document was fetched, and what the server said of it, to be asked later whether that still holds."""
+
+    source_url: str
+    etag: str | None
+    last_modified: str | None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
-from opdex.catalog.models import Changes, Upload
+from opdex.catalog.models import Changes, Link, Upload
 from opdex.catalog.store import get_spec
 from opdex.database import Connection, load_statements
 from opdex.embedding.contract import ModelIdentity
@@ -31,31 +31,34 @@ def store_document(
     spec_name: str,
     raw: bytes,
     description: Description,
-    source_kind: Literal["inline", "upload"],
+    source_kind: Literal["inline", "upload", "url"],
     base_path: str | None,
     model: ModelIdentity,
+    *,
+    link: Link | None = None,
 ) -> Upload:
     """Make the document the spec's current revision, and open the job that publishes it where one is needed.
 
     The same document again makes no revision. A revision whose texts all have vectors is published here, with no job.
-    ``raw`` is the document's own octets; ``base_path`` overrides what the document says. Raises CatalogNotFound.
+    ``raw`` is the document's own octets; ``base_path`` overrides what the document says; ``link`` is where one of kind
+    'url' was fetched. Raises CatalogNotFound.
     """
     if connection.execute(_SQL["hold_catalog"], {"catalog_id": catalog_id}).fetchone() is None:
         raise CatalogNotFound(f"No catalog '{catalog_id}'.")
     names = {"catalog_id": catalog_id, "spec_name": spec_name, "source_kind": source_kind}
     spec, created = _locked_spec(connection, names)
     spec_id, revision = spec["id"], spec["current_revision"]
+    source = {"source_url": None, "etag": None, "last_modified": None, **(asdict(link) if link else {})}
+    source["given_base_path"] = base_path if link else None
     base_path = description.base_path if base_path is None else base_path
     content_sha256 = hashlib.sha256(raw).hexdigest()
 
-    values = {"spec_id": spec_id, "revision": revision, "source_kind": source_kind}
+    values = {"spec_id": spec_id, "revision": revision, "source_kind": source_kind, **source}
     stored = connection.execute(_SQL["stored_operations"], values).fetchall()
     changes = _compare(stored, description.operations)
     previous = connection.execute(_SQL["stored_revision"], values).fetchone()
     same = previous == {"content_sha256": content_sha256, "base_path": base_path}
-    if same and changes.unchanged == len(stored) == len(description.operations):
-        connection.execute(_SQL["touch_spec"], values)
-    else:
+    if not (same and changes.unchanged == len(stored) == len(description.operations)):
         values["revision"] = revision + 1
         connection.execute(
             _SQL["add_revision"],
@@ -72,7 +75,7 @@ def store_document(
             },
         )
         _copy_operations(connection, spec_id, revision + 1, description.operations)
-        connection.execute(_SQL["turn_to_revision"], values)
+    connection.execute(_SQL["turn_to_revision"], values)
     job_id = _bring_to_search(connection, spec_id, model)
     return Upload(spec=get_spec(connection, catalog_id, spec_name), created=created, changes=changes, job_id=job_id)
 

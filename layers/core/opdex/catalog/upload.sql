@@ -33,12 +33,18 @@ COPY operations (spec_id, revision, position, operation_id, method, path, summar
                  text, text_hash, name_words) FROM STDIN
 
 -- name: turn_to_revision
-UPDATE specs SET current_revision = %(revision)s, source_kind = %(source_kind)s, source_url = NULL,
-    last_fetched_at = now(), updated_at = now()
+-- To the same one where nothing changed. What was known of the document's former source goes, and so does a schedule where
+-- the new source is no URL.
+UPDATE specs SET
+    current_revision = %(revision)s,
+    updated_at = CASE WHEN current_revision = %(revision)s THEN updated_at ELSE now() END,
+    source_kind = %(source_kind)s, source_url = %(source_url)s, given_base_path = %(given_base_path)s,
+    etag = %(etag)s, last_modified = %(last_modified)s, last_fetched_at = now(),
+    refresh_hours = CASE WHEN %(source_kind)s = 'url' THEN refresh_hours ELSE 0 END,
+    next_fetch_at = CASE WHEN %(source_kind)s = 'url' AND refresh_hours > 0
+                         THEN now() + make_interval(hours => refresh_hours) END,
+    fetch_failures = 0, last_fetch_error = NULL, last_fetch_error_code = NULL, last_fetch_failed_at = NULL
 WHERE id = %(spec_id)s
-
--- name: touch_spec
-UPDATE specs SET source_kind = %(source_kind)s, source_url = NULL, last_fetched_at = now() WHERE id = %(spec_id)s
 
 -- name: hold_vectors
 -- Until the commit no vector is deleted as unreferenced: nobody sees this transaction's operations yet. In a statement of
