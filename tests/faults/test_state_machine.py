@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from opdex.database import Connection
 from opdex.embedding.registry import register_model, settle_dimension
 from opdex.errors import LeaseLost, ProviderFailed, ProviderThrottled
 from opdex.jobs import enqueue, leases
@@ -123,6 +124,19 @@ class Store(RuleBasedStateMachine):
         job.status, job.attempts = "running", max(1, job.attempts)
         self.holders[claim.job_id] = str(claim.lease_token)
         return Held(claim, leases.Plan(0, 0, None, ()), 0)
+
+    @rule()
+    def publish_ready(self) -> None:
+        self._pass_time()
+        first = min((job_id for job_id, job in self.jobs.items() if job.status == "pending"), default=None)
+        published = self.engine.transact(self._publish_ready)
+        if first is None or not self.jobs[first].spec.texts <= self.vectors:
+            assert not published
+            return
+        assert published
+        job = self.jobs[first]
+        job.attempts, job.spec.published = max(1, job.attempts), job.spec.revision
+        self._ended(first, "succeeded")
 
     @rule(worker=held)
     def plan_or_publish(self, worker: Held) -> None:
@@ -239,6 +253,10 @@ class Store(RuleBasedStateMachine):
             for row in self.engine.sql("SELECT spec_name, published_revision FROM specs")
         }
         assert published == {name: spec.published for name, spec in self.specs.items()}
+
+    def _publish_ready(self, connection: Connection) -> bool:
+        leases.hold_vectors(connection)
+        return leases.publish_ready(connection, self.engine.embedder.provider, self.model)
 
     def _is_open(self, spec: Spec) -> bool:
         return spec.job is not None and self.jobs[spec.job].status in ("pending", "running")

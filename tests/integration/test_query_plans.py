@@ -130,7 +130,7 @@ def test_clients_and_workers_use_indexes_when_jobs_are_many(faults: dict[str, st
     engine.transact(lambda c: delete_spec(c, "catalog-5", "users"))
 
     assert {name: fault for name, fault in faults.items() if fault} == {}
-    assert {"open", "unpark", "cancel", "cancel_of_spec", "expire", "claim", "publish"} <= faults.keys()
+    assert {"open", "unpark", "cancel", "cancel_of_spec", "expire", "publish_ready", "claim", "publish"} <= faults.keys()
 
 
 def test_newest_job_of_a_spec_is_found_by_index_when_another_spec_has_most_jobs(

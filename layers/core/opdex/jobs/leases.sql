@@ -58,6 +58,7 @@ SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)
 
 -- name: publish_ready
 -- What misses nothing is claimed and published in one. A revision that came in this very moment is not seen yet, and left.
+-- Vector by vector, which ends at the first that is missing, and whose plan, once made, is right for tables of any size.
 WITH ready AS (
     SELECT j.id, j.spec_id, s.current_revision AS revision, j.fresh_after
     FROM jobs j JOIN specs s ON s.id = j.spec_id
@@ -76,11 +77,11 @@ WITH ready AS (
     WHERE j.id = ready.id AND NOT EXISTS (
         SELECT FROM operations o
         WHERE o.spec_id = ready.spec_id AND o.revision = ready.revision
-          AND NOT EXISTS (
-              SELECT FROM vectors v
+          AND (
+              SELECT true FROM vectors v
               WHERE v.model_id = %(model_id)s AND v.text_hash = o.text_hash
                 AND (ready.fresh_after IS NULL OR v.made_at > ready.fresh_after)
-          )
+          ) IS NULL
     )
     RETURNING j.id, j.spec_id, j.attempts, j.slices, j.revision, j.operation_count, j.reused
 ), published AS (
