@@ -108,7 +108,7 @@ class TooLarge(OpdexError):
 
 
 class UnsupportedMediaType(OpdexError):
-    """Send application/json, application/yaml, application/octet-stream, application/gzip or multipart/form-data."""
+    """Send JSON, YAML, gzip or zip under their own media types, or as application/octet-stream or multipart/form-data."""
 
     code = "unsupported_media_type"
 
@@ -129,6 +129,12 @@ class DocumentUnreadable(DocumentError):
     """The document is neither JSON nor YAML that can be read."""
 
     code = "document_unreadable"
+
+
+class ArchiveUnusable(DocumentError):
+    """The zip archive cannot be used as it is; pack it again with plain files and relative paths."""
+
+    code = "archive_unusable"
 
 
 class NotOpenApi(DocumentError):

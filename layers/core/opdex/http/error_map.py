@@ -30,6 +30,7 @@ STATUS_OF: Final[dict[type[OpdexError], int]] = {
     errors.DocumentError: 422,
     errors.DocumentEmpty: 422,
     errors.DocumentUnreadable: 422,
+    errors.ArchiveUnusable: 422,
     errors.NotOpenApi: 422,
     errors.UnsupportedVersion: 422,
     errors.DocumentTooComplex: 422,
