@@ -23,6 +23,18 @@ class MalformedRequest(OpdexError):
     code = "malformed_request"
 
 
+class SourceRefused(OpdexError):
+    """Documents are only fetched by https from public addresses, at port 443 and without a user name."""
+
+    code = "source_refused"
+
+
+class NotUrlSourced(OpdexError):
+    """The spec's document was sent, not fetched: there is no URL to refresh it from."""
+
+    code = "not_url_sourced"
+
+
 class Unauthenticated(OpdexError):
     """Send a valid key in the X-API-Key header, or as Authorization: Bearer."""
 
@@ -101,6 +113,12 @@ class JobHasSucceeded(Conflict):
     code = "job_has_succeeded"
 
 
+class SourceChanged(Conflict):
+    """The spec was changed while its document was fetched, so what was fetched is not stored; refresh again."""
+
+    code = "source_changed"
+
+
 class TooLarge(OpdexError):
     """The body is larger than this service takes; send it gzip'd as application/gzip."""
 
@@ -153,6 +171,39 @@ class DocumentTooComplex(DocumentError):
     """The document passes one of the limits on depth, nodes or operations."""
 
     code = "document_too_complex"
+
+
+# Where documents are fetched.
+
+
+class SourceError(OpdexError):
+    """The document could not be fetched."""
+
+    code = "source_error"
+
+
+class SourceFailed(SourceError):
+    """The server answered with something other than a document."""
+
+    code = "source_failed"
+
+
+class SourceUnreachable(SourceError):
+    """The server cannot be reached."""
+
+    code = "source_unreachable"
+
+
+class SourceTimeout(SourceError):
+    """The server did not deliver the document in time."""
+
+    code = "source_timeout"
+
+
+class OutboundUnavailable(SourceError):
+    """Nothing outside is reached from here. Functions in a VPC need a NAT gateway to fetch; or upload the document."""
+
+    code = "outbound_unavailable"
 
 
 # The embedding provider. What counts as an attempt is decided by these classes (see jobs).

@@ -51,11 +51,23 @@ class EmbeddingSettings(Settings):
     embedding_calls_in_flight: int | None = Field(default=None, ge=1, le=64)  # at most; None: the provider's own
 
 
-class ApiSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
-    """ApiFunction: the limits on what comes from outside."""
+class DocumentSettings(Settings):
+    """The limits on a document that comes from outside."""
 
     max_document_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     max_operations: int = Field(default=20_000, gt=0)
+
+
+class FetchSettings(Settings):
+    """How documents are fetched from their URLs. All times in seconds."""
+
+    fetch_seconds: float = Field(default=10.0, gt=0, le=15)  # in all; the gateway waits 29 s, reading is to follow
+    fetch_connect_seconds: float = Field(default=3.0, gt=0)
+    fetch_loopback: bool = False  # also from this machine, and without TLS: only where everything runs on it
+
+
+class ApiSettings(DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings):
+    """ApiFunction."""
 
 
 class EmbedSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
@@ -69,7 +81,7 @@ class EmbedSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
     make_room_seconds: float = Field(default=5.0, gt=0)  # how long a slice keeps shorter jobs waiting
 
 
-class SweepSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
+class SweepSettings(DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings):
     """SweepFunction."""
 
     max_attempts: int = Field(default=5, ge=1)
