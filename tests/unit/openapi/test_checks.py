@@ -5,14 +5,16 @@ import pytest
 from opdex.openapi import Limits
 from opdex.openapi.checks import check
 from opdex.openapi.description import Findings
-from opdex.openapi.operations import path_items
+from opdex.openapi.limits import Budget
+from opdex.openapi.path_items import read_path_items
 from opdex.openapi.references import References
 
 
 def found(paths: dict[str, Any] | None = None, **fields: Any) -> list[tuple[str, str]]:
     document = {"openapi": "3.1.0", "info": {"title": "T"}, "paths": paths or {}, **fields}
-    findings, references = Findings(), References(document, Limits())
-    check(document, path_items(document, references, findings), references, findings)
+    findings, budget = Findings(), Budget(Limits())
+    references = References(document, budget)
+    check(document, read_path_items(document, "paths", references, budget, findings), references, findings)
     return [(warning.code, warning.pointer) for warning in findings.warnings()]
 
 
@@ -43,8 +45,9 @@ def test_an_odd_component_name_is_told() -> None:
 
 
 def test_unknown_fields_are_told() -> None:
-    assert found({"/x": {"gett": {}, "get": {"tagss": []}}}) == [
-        ("unknown_field", "/paths/~1x/gett"), ("unknown_field", "/paths/~1x/get/tagss"),
+    assert found({"/x": {"gett": {}, "GET": {"tagss": []}}}) == [
+        ("method_case", "/paths/~1x/GET"), ("unknown_field", "/paths/~1x/gett"),
+        ("unknown_field", "/paths/~1x/GET/tagss"),
     ]  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from opdex.errors import (
 from opdex.openapi import Limits
 from opdex.openapi.description import Findings
 from opdex.openapi.document import openapi_version, places, read_document, survey
+from opdex.openapi.limits import Budget
 
 
 def read(raw: bytes, limits: Limits | None = None) -> Any:
-    return read_document(raw, limits or Limits(), Findings())
+    return read_document(raw, Budget(limits or Limits()), Findings())
 
 
 @pytest.mark.parametrize(
@@ -86,12 +87,12 @@ def test_a_document_over_the_limit_of_bytes_is_refused() -> None:
 
 def test_equal_json_keys_are_told_with_their_place() -> None:
     findings = Findings()
-    document = read_document(b'{"a": [{"b": 1, "b": 2}]}', Limits(), findings)
+    document = read_document(b'{"a": [{"b": 1, "b": 2}]}', Budget(Limits()), findings)
     assert document == {"a": [{"b": "2"}]}
     assert [(w.code, w.pointer) for w in findings.warnings()] == [("duplicate_key", "/a/0/b")]
 
 
-@pytest.mark.parametrize("version", ["3.0", "3.0.0", "3.0.4", "3.1.0", "3.1.1", "3.0.0-rc2"])
+@pytest.mark.parametrize("version", ["3.0", "3.0.0", "3.0.4", "3.1.0", "3.1.1", "3.2.0", "3.0.0-rc2"])
 def test_versions_3_are_taken_as_written(version: str) -> None:
     assert openapi_version({"openapi": version}) == version
 
@@ -121,7 +122,7 @@ def test_other_formats_are_refused_by_name(document: dict[str, Any], message: st
 
 def test_survey_returns_mappings_with_a_reference() -> None:
     document = {"a": [{"$ref": "#/b"}], "b": {"$ref": {"no": "text"}}}
-    assert survey(document, Limits()) == [{"$ref": "#/b"}]
+    assert survey(document, Budget(Limits())) == [{"$ref": "#/b"}]
 
 
 def test_survey_holds_the_document_to_the_limits() -> None:
@@ -129,9 +130,9 @@ def test_survey_holds_the_document_to_the_limits() -> None:
     for _ in range(300):
         nested = [nested]
     with pytest.raises(DocumentTooComplex):
-        survey({"a": nested}, Limits())
+        survey({"a": nested}, Budget(Limits()))
     with pytest.raises(DocumentTooComplex):
-        survey({"a": [1] * 100}, Limits(max_nodes=100))
+        survey({"a": [1] * 100}, Budget(Limits(max_nodes=100)))
 
 
 def test_places_leaves_out_data_but_not_names_that_look_like_it() -> None:

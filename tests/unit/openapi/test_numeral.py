@@ -2,7 +2,7 @@ import pytest
 
 from opdex.openapi.description import Findings
 from opdex.openapi.document import read_document
-from opdex.openapi.limits import Limits
+from opdex.openapi.limits import Budget, Limits
 from opdex.openapi.numeral import Numeral, is_numeral
 
 
@@ -28,6 +28,6 @@ def test_what_json_would_not_read_as_a_number_is_no_numeral(text: str) -> None:
     ids=["json", "yaml"],
 )
 def test_a_reader_tells_numbers_from_text_and_keeps_how_they_are_written(raw: bytes) -> None:
-    read = read_document(raw, Limits(), Findings())
+    read = read_document(raw, Budget(Limits()), Findings())
     assert read == {"a": "1", "b": "1.10", "c": "1", "d": True}
     assert [type(value) for value in read.values()] == [Numeral, Numeral, str, bool]

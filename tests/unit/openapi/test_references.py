@@ -6,11 +6,12 @@ from opdex.errors import DocumentTooComplex
 from opdex.openapi import Limits
 from opdex.openapi.description import Findings
 from opdex.openapi.document import survey
+from opdex.openapi.limits import Budget
 from opdex.openapi.references import References
 
 
 def resolve(document: dict[str, Any], reference: str) -> Any:
-    return References(document, Limits()).resolve({"$ref": reference})
+    return References(document, Budget(Limits())).resolve({"$ref": reference})
 
 
 @pytest.mark.parametrize(
@@ -55,28 +56,29 @@ def test_a_reference_into_itself_ends() -> None:
 
 
 def test_fields_beside_a_reference_win() -> None:
-    references = References({"a": {"x": 1, "y": 1}}, Limits())
+    references = References({"a": {"x": 1, "y": 1}}, Budget(Limits()))
     assert references.resolve({"$ref": "#/a", "y": 2}) == {"x": 1, "y": 2}
 
 
 def test_what_is_no_reference_is_itself() -> None:
-    references = References({}, Limits())
+    references = References({}, Budget(Limits()))
     assert references.resolve({"$ref": {"type": "string"}}) == {"$ref": {"type": "string"}}
     assert references.resolve("text") == "text"
 
 
 def test_a_long_chain_is_followed_once() -> None:
     chain: dict[str, Any] = {f"a{n}": {"$ref": f"#/a{n + 1}"} for n in range(50_000)}
-    references = References({**chain, "a50000": "end"}, Limits())
+    references = References({**chain, "a50000": "end"}, Budget(Limits()))
     assert [references.resolve(node) for node in chain.values()] == ["end"] * 50_000
 
 
 def test_what_references_lead_to_is_limited() -> None:
-    references = References({"wide": dict.fromkeys(map(str, range(100)))}, Limits(max_nodes=1000))
+    references = References({"wide": dict.fromkeys(map(str, range(100)))}, Budget(Limits(max_expansion=1000)))
     for _ in range(10):
         references.resolve({"$ref": "#/wide"})
-    with pytest.raises(DocumentTooComplex):
+    with pytest.raises(DocumentTooComplex) as caught:
         references.resolve({"$ref": "#/wide"})
+    assert caught.value.details == {"limit": "max_expansion", "value": 1000}
 
 
 def test_report_warns_of_broken_references_where_they_stand() -> None:
@@ -88,7 +90,7 @@ def test_report_warns_of_broken_references_where_they_stand() -> None:
         "example": {"$ref": "#/nowhere"},
     }
     findings = Findings()
-    References(document, Limits()).report(survey(document, Limits()), findings)
+    References(document, Budget(Limits())).report(survey(document, Budget(Limits())), findings)
     assert [(w.code, w.pointer) for w in findings.warnings()] == [
         ("unresolved_reference", "/a"), ("external_reference", "/b/0"), ("unresolved_reference", "/c"),
     ]  # fmt: skip

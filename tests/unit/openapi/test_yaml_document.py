@@ -5,16 +5,17 @@ import pytest
 from opdex.errors import DocumentTooComplex, DocumentUnreadable
 from opdex.openapi import Limits
 from opdex.openapi.description import Findings
+from opdex.openapi.limits import Budget
 from opdex.openapi.yaml_document import read_yaml
 
 
 def read(text: str, limits: Limits | None = None) -> Any:
-    return read_yaml(text, limits or Limits(), Findings())
+    return read_yaml(text, Budget(limits or Limits()), Findings())
 
 
 def codes_and_pointers(text: str) -> list[tuple[str, str]]:
     findings = Findings()
-    read_yaml(text, Limits(), findings)
+    read_yaml(text, Budget(Limits()), findings)
     return [(warning.code, warning.pointer) for warning in findings.warnings()]
 
 
@@ -121,7 +122,7 @@ def test_an_alias_bomb_is_refused_before_it_goes_off() -> None:
     lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     with pytest.raises(DocumentTooComplex) as caught:
         read("\n".join(lines))
-    assert caught.value.details == {"limit": "max_nodes", "value": Limits().max_nodes}
+    assert caught.value.details == {"limit": "max_expansion", "value": Limits().max_expansion}
 
 
 def test_a_merge_bomb_is_refused() -> None:

@@ -2,33 +2,36 @@
 
 from opdex.openapi.base_path import read_base_path
 from opdex.openapi.checks import check
-from opdex.openapi.description import Description, Findings, Operation, Warning  # noqa: A004 - see there
+from opdex.openapi.description import Description, Findings, Operation, Warning, Webhook  # noqa: A004 - see there
 from opdex.openapi.document import openapi_version, read_document, survey
-from opdex.openapi.limits import Limits
+from opdex.openapi.limits import Budget, Limits
 from opdex.openapi.operation_text import TEXT_SCHEME, hash_text
-from opdex.openapi.operations import as_text, path_items, read_operations
+from opdex.openapi.operations import as_text, read_operations
+from opdex.openapi.path_items import read_path_items
 from opdex.openapi.plain_text import cut, on_one_line
 from opdex.openapi.references import References
 from opdex.openapi.unpacking import unpack
+from opdex.openapi.webhooks import read_webhooks
 
-__all__ = ["TEXT_SCHEME", "Description", "Limits", "Operation", "Warning", "describe", "hash_text", "unpack"]
+__all__ = ["TEXT_SCHEME", "Description", "Limits", "Operation", "Warning", "Webhook", "describe", "hash_text", "unpack"]
 
 MAX_TITLE = 300
 
 
 def describe(raw: bytes, limits: Limits = Limits()) -> Description:  # noqa: B008 - it is immutable
-    """Return what an OpenAPI 2.0, 3.0 or 3.1 document in JSON or YAML (unpacked) says.
+    """Return what an OpenAPI 2.0 or 3.0 to 3.2 document in JSON or YAML (unpacked) says.
 
     Raises a DocumentError, or TooLarge, with a message that says what to mend, and nothing else whatever the bytes are.
     What can be repaired or skipped is, with a warning.
     """
-    findings = Findings()
-    document = read_document(raw, limits, findings)
+    findings, budget = Findings(), Budget(limits)
+    document = read_document(raw, budget, findings)
     version = openapi_version(document)
-    mentioned = survey(document, limits)
-    references = References(document, limits)
-    items = path_items(document, references, findings)
-    operations = read_operations(items, references, limits, findings)
+    mentioned = survey(document, budget)
+    references = References(document, budget)
+    items = read_path_items(document, "paths", references, budget, findings)
+    operations = read_operations(items, references, budget, findings)
+    webhooks = read_webhooks(document, references, budget, findings)
     references.report(mentioned, findings)
     check(document, items, references, findings)
     info = document.get("info")
@@ -38,5 +41,6 @@ def describe(raw: bytes, limits: Limits = Limits()) -> Description:  # noqa: B00
         openapi_version=version,
         base_path=read_base_path(document),
         operations=operations,
+        webhooks=webhooks,
         warnings=findings.warnings(),
     )

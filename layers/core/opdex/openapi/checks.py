@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from opdex.openapi.description import Findings
 from opdex.openapi.document import Node
-from opdex.openapi.operations import METHODS, PATH_ITEM_FIELDS, as_text
+from opdex.openapi.operations import as_text
+from opdex.openapi.path_items import PATH_ITEM_FIELDS, PathItem
 from opdex.openapi.plain_text import quoted
 from opdex.openapi.references import References
 
@@ -18,7 +19,7 @@ _RESPONSE_KEY = re.compile(r"[1-5](?:[0-9]{2}|XX)|default|x-.*", re.IGNORECASE |
 _COMPONENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def check(document: Node, items: Iterable[tuple[str, Node]], references: References, findings: Findings) -> None:
+def check(document: Node, items: Iterable[PathItem], references: References, findings: Findings) -> None:
     """Note what the specification does not allow and a reader of this document may stumble over."""
     info = document.get("info")
     if not isinstance(info, dict) or not as_text(info.get("title")):
@@ -28,8 +29,8 @@ def check(document: Node, items: Iterable[tuple[str, Node]], references: Referen
         if not isinstance(server, dict) or as_text(server.get("url")) is None or "url" not in server:
             findings.add("unusable_server", "This server has no `url`.", "servers", number)
     _check_component_names(document, findings)
-    for path, item in items:
-        _check_path_item(path, item, references, findings)
+    for item in items:
+        _check_path_item(item, references, findings)
 
 
 def _check_component_names(document: Node, findings: Findings) -> None:
@@ -44,15 +45,13 @@ def _check_component_names(document: Node, findings: Findings) -> None:
                 )  # fmt: skip
 
 
-def _check_path_item(path: str, item: Node, references: References, findings: Findings) -> None:
-    _check_fields(item, PATH_ITEM_FIELDS, findings, "paths", path)
-    shared = _Parameters(item, references, findings, "paths", path)
-    placeholders = set(_PLACEHOLDER.findall(path))
-    for method in METHODS:
-        node = references.resolve(item.get(method))
-        if not isinstance(node, dict):
-            continue
-        at = ("paths", path, method)
+def _check_path_item(item: PathItem, references: References, findings: Findings) -> None:
+    read = {operation.pointer[-1] for operation in item.operations}
+    _check_fields(item.node, PATH_ITEM_FIELDS | read, findings, *item.pointer)
+    shared = _Parameters(item.node, references, findings, *item.pointer)
+    placeholders = set(_PLACEHOLDER.findall(item.name))
+    for operation in item.operations:
+        node, at = operation.node, operation.pointer
         _check_fields(node, _OPERATION_FIELDS, findings, *at)
         own = _Parameters(node, references, findings, *at)
         in_path = shared.in_path | own.in_path

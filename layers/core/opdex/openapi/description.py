@@ -33,14 +33,26 @@ class Operation:
     text_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One request that the API makes itself, and what it is called; ``summary`` is one line."""
+
+    name: str
+    method: str
+    operation_id: str
+    summary: str
+    deprecated: bool
+
+
 @dataclass(frozen=True)
 class Description:
-    """One OpenAPI document: its operations in the document's order, and what was wrong with it."""
+    """One OpenAPI document: its operations and webhooks in the document's order, and what was wrong with it."""
 
     title: str
     openapi_version: str
     base_path: str
     operations: tuple[Operation, ...]
+    webhooks: tuple[Webhook, ...]
     warnings: tuple[Warning, ...]
 
 

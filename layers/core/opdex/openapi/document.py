@@ -1,13 +1,14 @@
 """From bytes to the mapping that an OpenAPI document is."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from opdex.errors import DocumentEmpty, DocumentUnreadable, NotOpenApi, UnsupportedVersion
 from opdex.openapi.description import Findings
-from opdex.openapi.limits import Limits, too_deep, too_many_nodes
+from opdex.openapi.limits import Budget
 from opdex.openapi.numeral import Numeral
 from opdex.openapi.plain_text import on_one_line, quoted
 from opdex.openapi.unpacking import decode, hold_to_size
@@ -17,7 +18,7 @@ Node = Mapping[str, Any]
 
 # One that never ends is taken to the end of the text: failing there would be tried again at each quote inside it.
 _JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_VERSION_3 = re.compile(r"3\.[01](?:[.-][\w.-]{1,20})?")
+_VERSION_3 = re.compile(r"3\.[012](?:[.-][\w.-]{1,20})?")
 # Text in braces that is no JSON may still be YAML's flow style; a large one never is, and reading it twice takes long.
 _MAX_FLOW_YAML = 1024 * 1024
 _DATA = frozenset({"example", "examples", "default", "enum", "const", "value"})
@@ -27,28 +28,28 @@ _NAMES = frozenset({
 })  # fmt: skip
 
 
-def read_document(raw: bytes, limits: Limits, findings: Findings) -> Node:
+def read_document(raw: bytes, budget: Budget, findings: Findings) -> Node:
     """Return the top mapping of a JSON or YAML document, in which every key is a string.
 
     Raises one of the DocumentError family, or TooLarge; nothing else, whatever the bytes are.
     """
-    document = read_data(raw, limits, findings)
+    document = read_data(raw, budget, findings)
     if not isinstance(document, dict):
         kind = {list: "a list", str: "plain text", type(None): "empty"}.get(type(document), "a single value")
         raise NotOpenApi(f"The document is {kind}, not an OpenAPI description, which begins with `openapi: 3…`.")
     return document
 
 
-def read_data(raw: bytes, limits: Limits, findings: Findings) -> object:
+def read_data(raw: bytes, budget: Budget, findings: Findings) -> object:
     """Return what JSON or YAML says, whatever it is. Raises as read_document does."""
-    hold_to_size(raw, limits.max_bytes)
+    hold_to_size(raw, budget.limits.max_bytes)
     text = decode(raw)
     start = text[:4096].lstrip()[:1] or text.lstrip()[:1]
     if not start:
         raise DocumentEmpty("The document is empty; send an OpenAPI description in JSON or YAML.")
     if start == "<":
         raise NotOpenApi("This is an HTML or XML page, not an OpenAPI description; send the JSON or YAML itself.")
-    return _read_json_or_yaml(text, limits, findings) if start in "{[" else read_yaml(text, limits, findings)
+    return _read_json_or_yaml(text, budget, findings) if start in "{[" else read_yaml(text, budget, findings)
 
 
 def openapi_version(document: Node) -> str:
@@ -66,7 +67,7 @@ def openapi_version(document: Node) -> str:
         if field == "swagger" and version in ("2.0", "2"):
             return "2.0"
         raise UnsupportedVersion(
-            f"`{field}: {quoted(document[field])}` is not understood; swagger 2.0 and openapi 3.0 and 3.1 are.",
+            f"`{field}: {quoted(document[field])}` is not understood; swagger 2.0 and openapi 3.0 to 3.2 are.",
             pointer=f"/{field}",
         )
     if "info" in document and "item" in document:
@@ -76,15 +77,15 @@ def openapi_version(document: Node) -> str:
     raise NotOpenApi("The document has no `openapi` or `swagger` field with the version that it follows; add it.")
 
 
-def survey(document: Node, limits: Limits) -> list[Node]:
+def survey(document: Node, budget: Budget) -> list[Node]:
     """Return every mapping that has a ``$ref``, and hold the document to the limits on depth and nodes."""
     references: list[Node] = []
     level: list[Any] = [document]
     depth = nodes = 0
     while level:
         depth += 1
-        if depth > limits.max_depth:
-            raise too_deep(limits)
+        budget.check_depth(depth)
+        budget.check_time()
         below: list[Any] = []
         for container in level:
             nodes += len(container)
@@ -94,8 +95,7 @@ def survey(document: Node, limits: Limits) -> list[Node]:
                 below += [value for value in container.values() if type(value) in (dict, list)]
             else:
                 below += [value for value in container if type(value) in (dict, list)]
-        if nodes > limits.max_nodes:
-            raise too_many_nodes(limits)
+        budget.check_nodes(nodes)
         level = below
     return references
 
@@ -135,13 +135,13 @@ def _inner(container: Any, path: list[str | int]) -> Iterator[tuple[str | int, A
     )
 
 
-def _read_json_or_yaml(text: str, limits: Limits, findings: Findings) -> object:
+def _read_json_or_yaml(text: str, budget: Budget, findings: Findings) -> object:
     try:
-        return _read_json(text, limits, findings)
+        return _read_json(text, budget, findings)
     except json.JSONDecodeError as error:
         if len(text) <= _MAX_FLOW_YAML:
             try:
-                return read_yaml(text, limits, findings)
+                return read_yaml(text, budget, findings)
             except DocumentUnreadable:
                 pass  # it looks like JSON, so the JSON error helps more
         raise DocumentUnreadable(
@@ -151,10 +151,10 @@ def _read_json_or_yaml(text: str, limits: Limits, findings: Findings) -> object:
         ) from None
 
 
-def _read_json(text: str, limits: Limits, findings: Findings) -> object:
+def _read_json(text: str, budget: Budget, findings: Findings) -> object:
     # Counted before anything is built: a document of 32 MB can hold ten million empty lists.
-    if _separators(text) > limits.max_nodes and _separators(_JSON_STRING.sub('""', text)) > limits.max_nodes:
-        raise too_many_nodes(limits)
+    if _separators(text) > budget.limits.max_nodes:
+        budget.check_nodes(_separators(_JSON_STRING.sub('""', text)))
     repeated: dict[int, tuple[dict[str, Any], list[str]]] = {}  # by identity; what is held is not freed and mistaken
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -171,10 +171,12 @@ def _read_json(text: str, limits: Limits, findings: Findings) -> object:
             text, object_pairs_hook=mapping, parse_int=Numeral, parse_float=Numeral, parse_constant=str
         )
     except RecursionError:
-        raise too_deep(limits) from None
+        budget.check_depth(math.inf)
+        raise
     if repeated and isinstance(document, dict):
-        survey(document, limits)
+        survey(document, budget)
         for container, tokens in places(document):
+            budget.check_time()
             for key in repeated.get(id(container), ((), ()))[1]:
                 findings.add(
                     "duplicate_key", f"The key {quoted(key)} is there twice; the last one is used.", *tokens, key

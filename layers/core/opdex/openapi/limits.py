@@ -1,6 +1,8 @@
 """What a document may cost at most. The defaults take every real document that is known and refuse every bomb."""
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 from opdex.errors import DocumentTooComplex
 
@@ -9,30 +11,73 @@ from opdex.errors import DocumentTooComplex
 class Limits:
     """The limits on one document; each is named, with its value, by the error that it causes."""
 
-    max_bytes: int = 32 * 1024 * 1024
+    max_bytes: int = 64 * 1024 * 1024  # unpacked
     max_depth: int = 200
-    max_nodes: int = 2_000_000  # every YAML alias and every reference that is followed counted in full
-    max_operations: int = 20_000
-    max_seconds: float = 20.0  # for YAML, the one format that can take long
+    max_nodes: int = 2_000_000
+    max_expansion: int = 2_000_000  # nodes that YAML aliases and references stand for, counted each time
+    max_operations: int = 50_000
+    max_seconds: float = 15.0
 
 
-def too_deep(limits: Limits, **where: int) -> DocumentTooComplex:
-    """Return the error for a document that is nested too deep."""
-    at = f" at line {where['line']}" if "line" in where else ""
-    return DocumentTooComplex(
-        f"The document is nested more than {limits.max_depth} levels deep (max_depth){at}; "
-        "move inner schemas to components and refer to them.",
-        limit="max_depth",
-        value=limits.max_depth,
-        **where,
-    )
+class Budget:
+    """What reading one document may still cost. What passes a limit raises DocumentTooComplex."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._deadline = time.monotonic() + limits.max_seconds
+        self._expansion = 0
+        self._operations = 0
+        self._text = 0
+
+    def check_time(self) -> None:
+        """Raise where the time is up. Cheap: to be asked wherever a document decides how often something is done."""
+        if time.monotonic() > self._deadline:
+            raise _passed(
+                "Reading the document takes longer than {} s", "split it.", max_seconds=self.limits.max_seconds
+            )
+
+    def check_nodes(self, nodes: int) -> None:
+        """Raise where the document has too many nodes."""
+        if nodes > self.limits.max_nodes:
+            raise _passed("The document has more than {} nodes", "split it.", max_nodes=self.limits.max_nodes)
+
+    def check_depth(self, depth: float, **where: int) -> None:
+        """Raise where the document is nested too deep; ``where`` says at which line, where that is known."""
+        if depth > self.limits.max_depth:
+            advice = "move inner schemas to components and refer to them."
+            raise _passed(
+                "The document is nested more than {} levels deep", advice, where, max_depth=self.limits.max_depth
+            )
+
+    def expand(self, nodes: int) -> None:
+        """Count the nodes of what an alias or a reference stands for, once more."""
+        self.check_time()
+        self._expansion += nodes
+        if self._expansion > self.limits.max_expansion:
+            raise _passed(
+                "The aliases and references of the document stand for more than {} nodes",
+                "write fewer of them to large parts.",
+                max_expansion=self.limits.max_expansion,
+            )
+
+    def take_operation(self) -> None:
+        """Count one operation or webhook."""
+        self._operations += 1
+        if self._operations > self.limits.max_operations:
+            raise _passed(
+                "The document has more than {} operations", "split it.", max_operations=self.limits.max_operations
+            )
+
+    def take_text(self, characters: int) -> None:
+        """Count text that is kept: by many references to one long text it can be more than the document's own."""
+        self._text += characters
+        if self._text > self.limits.max_bytes:
+            what = "The texts of the operations together are longer than {} characters"
+            raise _passed(what, "split the document.", max_bytes=self.limits.max_bytes)
 
 
-def too_many_nodes(limits: Limits) -> DocumentTooComplex:
-    """Return the error for a document of too many nodes."""
-    return DocumentTooComplex(
-        f"The document has more than {limits.max_nodes} nodes (max_nodes), aliases and references counted in full; "
-        "split it.",
-        limit="max_nodes",
-        value=limits.max_nodes,
-    )
+def _passed(what: str, advice: str, where: dict[str, int] | None = None, **limit: Any) -> DocumentTooComplex:
+    ((name, value),) = limit.items()
+    at = f" at line {where['line']}" if where else ""
+    message = f"{what.format(f'{value:g}' if isinstance(value, float) else value)} ({name}){at}; {advice}"
+    return DocumentTooComplex(message, limit=name, value=value, **(where or {}))

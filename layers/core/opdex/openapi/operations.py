@@ -1,88 +1,35 @@
 """The operations of a document: every method of every path, with what is said about it."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from opdex.errors import DocumentTooComplex
 from opdex.openapi.description import Findings, Operation
 from opdex.openapi.document import Node
-from opdex.openapi.limits import Limits
+from opdex.openapi.limits import Budget
 from opdex.openapi.operation_text import compose_text, hash_text
+from opdex.openapi.path_items import PathItem, WrittenOperation
 from opdex.openapi.plain_text import cut, on_one_line, quoted, storable
 from opdex.openapi.references import References
-
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-PATH_ITEM_FIELDS = frozenset({*METHODS, "$ref", "summary", "description", "servers", "parameters"})
 
 MAX_OPERATION_ID, MAX_PATH, MAX_SUMMARY, MAX_DESCRIPTION = 500, 2000, 1000, 8000
 MAX_TAGS, MAX_TAG = 50, 100
 
-type PathItems = list[tuple[str, Node]]
-
-
-def path_items(document: Node, references: References, findings: Findings) -> PathItems:
-    """Return each path, as the document writes it, with its path item, resolved."""
-    found: PathItems = []
-    paths = references.resolve(document.get("paths"))
-    if paths is None:
-        return found
-    if not isinstance(paths, dict):
-        findings.add("unusable_paths", "`paths` is not a mapping, so it has no operations.", "paths")
-        return found
-    for path, written in paths.items():
-        if path.startswith("x-"):
-            continue
-        item = references.resolve(written)
-        if isinstance(item, dict):
-            if item and not any(key in PATH_ITEM_FIELDS or key.startswith("x-") for key in item):
-                findings.add(
-                    "unusable_path_item", f"What stands at {quoted(path)} is no path item; skipped.", "paths", path
-                )
-                continue
-            found.append((path, item))
-        elif not isinstance(written, dict):  # an unresolved reference has its own warning
-            findings.add("unusable_path_item", f"The path {quoted(path)} is not a mapping; skipped.", "paths", path)
-    return found
-
 
 def read_operations(
-    items: PathItems, references: References, limits: Limits, findings: Findings
+    items: Iterable[PathItem], references: References, budget: Budget, findings: Findings
 ) -> tuple[Operation, ...]:
-    """Return the operations in the document's order; callbacks and webhooks are not among them.
+    """Return the operations of the paths, in the document's order; callbacks and webhooks are not among them.
 
     Each has an ``operation_id`` of its own: the document's, or "METHOD /path" where that is missing or repeated.
     """
     operations: list[Operation] = []
     taken: dict[str, int] = {}
-    characters = 0
-    for path, item in items:
-        for method, written in item.items():
-            if method not in METHODS:
-                continue
-            node = references.resolve(written)
-            if not isinstance(node, dict):
-                if not isinstance(written, dict):
-                    findings.add(
-                        "unusable_operation",
-                        f"{method.upper()} {quoted(path)} is not a mapping; skipped.",
-                        "paths", path, method,
-                    )  # fmt: skip
-                    continue
-                node = {}  # its reference leads out of the document: there is still a method and a path to find
-            if len(operations) >= limits.max_operations:
-                raise DocumentTooComplex(
-                    f"The document has more than {limits.max_operations} operations (max_operations); split it.",
-                    limit="max_operations",
-                    value=limits.max_operations,
-                )
-            operation = _Reader(path, method, item, node, references, findings).operation(taken)
+    for item in items:
+        for written in item.operations:
+            budget.check_time()
+            operation = _Reader(item, written, references, findings).operation(taken)
             operations.append(operation)
-            characters += len(operation.summary) + len(operation.description)
-            if characters > limits.max_bytes:  # only many references to one long text can do that
-                raise DocumentTooComplex(
-                    f"The texts of the operations together are longer than {limits.max_bytes} (max_bytes); split it.",
-                    limit="max_bytes",
-                    value=limits.max_bytes,
-                )
+            budget.take_text(len(operation.summary) + len(operation.description))
     if not operations:
         findings.add("no_operations", "The document has no operation under `paths`, so there is nothing to find.")
     return tuple(operations)
@@ -91,16 +38,14 @@ def read_operations(
 class _Reader:
     """Reads one operation."""
 
-    def __init__(
-        self, path: str, method: str, item: Node, node: Node, references: References, findings: Findings
-    ) -> None:
-        self.node = node
+    def __init__(self, item: PathItem, written: WrittenOperation, references: References, findings: Findings) -> None:
+        self.item = item.node
+        self.node = written.node
         self.references = references
-        self.item = item
         self.findings = findings
-        self.tokens = ("paths", path, method)
-        self.method = method.upper()
-        self.path = path
+        self.tokens = written.pointer
+        self.method = written.method
+        self.path = item.name
 
     def operation(self, taken: dict[str, int]) -> Operation:
         path = self.path

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from opdex.openapi.description import Findings
 from opdex.openapi.document import Node, places
-from opdex.openapi.limits import Limits, too_many_nodes
+from opdex.openapi.limits import Budget
 from opdex.openapi.plain_text import quoted
 
 _MISSING = object()
@@ -21,10 +21,9 @@ class References:
     What they lead to is counted: a thousand references to a thousand parameters are a million, and there is a limit.
     """
 
-    def __init__(self, document: Node, limits: Limits) -> None:
+    def __init__(self, document: Node, budget: Budget) -> None:
         self._document = document
-        self._limits = limits
-        self._nodes_left = limits.max_nodes
+        self._budget = budget
         self._targets: dict[str, Any] = {}
 
     def resolve(self, node: Any) -> Any:
@@ -44,9 +43,7 @@ class References:
 
     def count(self, container: Any) -> None:
         """Count the entries of what is about to be walked through; raise DocumentTooComplex past the limit."""
-        self._nodes_left -= len(container) if isinstance(container, dict | list) else 1
-        if self._nodes_left < 0:
-            raise too_many_nodes(self._limits)
+        self._budget.expand(len(container) if isinstance(container, dict | list) else 1)
 
     def report(self, references: Iterable[Node], findings: Findings) -> None:
         """Warn of each reference that leads out of the document, nowhere, or round in a circle."""
@@ -58,6 +55,7 @@ class References:
         if not broken:
             return
         for node, tokens in places(self._document):
+            self._budget.check_time()
             reference = node.get("$ref")
             if isinstance(reference, str) and reference in broken:
                 code, message = broken[reference]

@@ -6,7 +6,6 @@ any other scalar is the string that was written, which is also how the JSON side
 the parser's events, one at a time, is faster than the loaders, cannot overflow the stack, and can stop at any moment.
 """
 
-import time
 from typing import Any, Final
 
 from yaml import CollectionEndEvent, DocumentStartEvent, MappingStartEvent, ScalarEvent, StreamEndEvent
@@ -14,9 +13,9 @@ from yaml._yaml import CParser
 from yaml.error import MarkedYAMLError, YAMLError
 from yaml.events import AliasEvent, CollectionStartEvent, NodeEvent
 
-from opdex.errors import DocumentTooComplex, DocumentUnreadable
+from opdex.errors import DocumentUnreadable
 from opdex.openapi.description import Findings
-from opdex.openapi.limits import Limits, too_deep, too_many_nodes
+from opdex.openapi.limits import Budget
 from opdex.openapi.numeral import NUMERAL_START, Numeral, is_numeral
 from opdex.openapi.plain_text import quoted
 
@@ -55,8 +54,9 @@ class _Frame:
 
 
 class _Composer:
-    def __init__(self, limits: Limits, findings: Findings) -> None:
-        self.limits = limits
+    def __init__(self, budget: Budget, findings: Findings) -> None:
+        self.budget = budget
+        self.max_nodes = budget.limits.max_nodes
         self.findings = findings
         self.anchors: dict[str | None, tuple[Any, int]] = {}
         self.documents: list[Any] = []
@@ -67,13 +67,13 @@ class _Composer:
         if text.count("%TAG") > _MAX_TAG_DIRECTIVES:
             raise DocumentUnreadable("The document has too many %TAG directives; OpenAPI needs none, so remove them.")
         next_event = CParser(text).get_event
-        deadline = time.monotonic() + self.limits.max_seconds
         count = 0
         while True:
             event = next_event()
             count += 1
             if not count & 1023:
-                self._check_cost(count, deadline)
+                self.budget.check_time()
+                self.budget.check_nodes(count // 2)  # a bound on keys too, which are no nodes
             if isinstance(event, ScalarEvent):
                 self._take_scalar(event)
             elif isinstance(event, CollectionStartEvent):
@@ -112,8 +112,7 @@ class _Composer:
         if event.tag not in _KNOWN_TAGS:
             _refuse_tag(event)
         self.outer.append(self.frame)
-        if len(self.outer) > self.limits.max_depth:
-            raise too_deep(self.limits, line=_place(event)[0])
+        self.budget.check_depth(len(self.outer), line=_place(event)[0])
         self.frame = _Frame({} if isinstance(event, MappingStartEvent) else [], event.anchor)
         if event.anchor is not None:
             self.anchors[event.anchor] = _STILL_OPEN
@@ -139,14 +138,15 @@ class _Composer:
         if found is _STILL_OPEN:
             message = f"The alias {quoted(event.anchor)} contains itself; it is taken as null."
             self.findings.add("alias_cycle", message, *self._path())
+        self.budget.expand(found[1])
         self._add(*found)
 
     def _add(self, value: Any, size: int) -> None:
         """Put a complete node where it belongs: into a list, or into a mapping as a value or (text alone) a key."""
         frame = self.frame
         frame.size += size
-        if frame.size > self.limits.max_nodes:
-            raise too_many_nodes(self.limits)
+        if frame.size > self.max_nodes:
+            self.budget.check_nodes(frame.size)
         items, key = frame.items, frame.key
         if isinstance(items, list):
             items.append(value)
@@ -189,17 +189,6 @@ class _Composer:
                 break
         return path
 
-    def _check_cost(self, events: int, deadline: float) -> None:
-        if events > 2 * self.limits.max_nodes:  # a bound on keys too, which are no nodes
-            raise too_many_nodes(self.limits)
-        if time.monotonic() > deadline:
-            raise DocumentTooComplex(
-                f"Reading the document takes longer than {self.limits.max_seconds:g} s (max_seconds); "
-                "split it, or send it as JSON, which is read many times faster.",
-                limit="max_seconds",
-                value=self.limits.max_seconds,
-            )
-
 
 def _place(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
@@ -213,13 +202,13 @@ def _refuse_tag(event: NodeEvent) -> None:
     )
 
 
-def read_yaml(text: str, limits: Limits, findings: Findings) -> Any:
+def read_yaml(text: str, budget: Budget, findings: Findings) -> Any:
     """Return the data of one YAML document: dicts with string keys, lists, strings, booleans and None.
 
     Raises DocumentUnreadable with line and column, or DocumentTooComplex with the limit that was passed.
     """
     try:
-        return _Composer(limits, findings).compose(text)
+        return _Composer(budget, findings).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
