@@ -126,7 +126,7 @@ class TooLarge(OpdexError):
 
 
 class UnsupportedMediaType(OpdexError):
-    """Send JSON, YAML, gzip or zip under their own media types, or as application/octet-stream or multipart/form-data."""
+    """Send JSON, YAML, gzip or zip as such, as application/octet-stream or multipart/form-data."""
 
     code = "unsupported_media_type"
 

@@ -56,6 +56,8 @@ class DocumentSettings(Settings):
 
     max_document_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     max_operations: int = Field(default=20_000, gt=0)
+    max_archive_files: int = Field(default=5_000, gt=0)
+    max_archive_ratio: int = Field(default=200, gt=0)  # of what is unpacked to what was sent
 
 
 class FetchSettings(Settings):

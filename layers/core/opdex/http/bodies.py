@@ -8,9 +8,11 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from opdex.errors import MalformedRequest, UnsupportedMediaType
+from opdex.errors import ArchiveUnusable, MalformedRequest, UnsupportedMediaType
+from opdex.openapi.archive import is_zip
 from opdex.openapi.plain_text import storable
 
+_ZIP: Final = "application/zip"
 _DOCUMENT_TYPES: Final = frozenset(
     {
         "",
@@ -23,6 +25,7 @@ _DOCUMENT_TYPES: Final = frozenset(
         "application/octet-stream",
         "application/gzip",
         "application/x-gzip",
+        _ZIP,
     }
 )
 _MULTIPART: Final = "multipart/form-data"
@@ -47,17 +50,18 @@ def body_bytes(event: APIGatewayProxyEvent) -> bytes:
 
 
 def document_bytes(event: APIGatewayProxyEvent) -> bytes:
-    """Return the document that was uploaded. Raises UnsupportedMediaType, MalformedRequest.
+    """Return the document that was uploaded. Raises UnsupportedMediaType, MalformedRequest, ArchiveUnusable.
 
-    The media type only says how the document is wrapped: JSON, YAML and gzip are told apart by the bytes.
+    The media type only says how the document is wrapped: JSON, YAML, gzip and zip are told apart by the bytes.
     """
     sent = media_type(event)
     if sent == _MULTIPART:
         return _file_of_form(body_bytes(event), event.headers.get("content-type", ""))
     if sent in _DOCUMENT_TYPES or sent.endswith(("+json", "+yaml")):
-        return body_bytes(event)
-    if sent == "application/zip":
-        raise UnsupportedMediaType("Documents of many files are not taken yet: send one file, plain or as gzip.")
+        body = body_bytes(event)
+        if sent == _ZIP and not is_zip(body):
+            raise ArchiveUnusable("The body is sent as application/zip, but it is no zip archive.")
+        return body
     raise UnsupportedMediaType(content_type=storable(sent))
 
 

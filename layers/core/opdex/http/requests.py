@@ -67,6 +67,11 @@ BasePath = Annotated[
     Query(description="The base path of the operations, in place of the document's own."),
 ]
 
+Entry = Annotated[
+    _Path | None,
+    Query(description="For a zip: the path of the file in it that the document begins in."),
+]
+
 
 class CatalogDraft(BaseModel):
     """A new catalog."""
