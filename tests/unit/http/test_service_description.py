@@ -54,6 +54,7 @@ def test_upload_takes_every_form_that_a_document_comes_in(document: dict[str, An
         "application/yaml",
         "application/octet-stream",
         "application/gzip",
+        "application/zip",
         "multipart/form-data",
     }
     assert {"200", "201", "404", "413", "415", "422"} <= upload["responses"].keys()

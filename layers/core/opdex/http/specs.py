@@ -1,5 +1,6 @@
 """Specs: list, read, put in, delete, embed again."""
 
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from aws_lambda_powertools.event_handler import Response
@@ -9,6 +10,7 @@ from opdex.catalog import store
 from opdex.catalog.models import Spec
 from opdex.catalog.upload import store_document
 from opdex.errors import (
+    ArchiveUnusable,
     CatalogNotFound,
     DocumentEmpty,
     DocumentTooComplex,
@@ -23,10 +25,12 @@ from opdex.http.answers import AllQueued, Queued, SpecList, UploadAnswer
 from opdex.http.bodies import document_bytes
 from opdex.http.context import ApiContext
 from opdex.http.cursors import decode_cursor, name_position, page
-from opdex.http.requests import BasePath, CatalogId, Cursor, InlineDocument, SpecName
+from opdex.http.requests import BasePath, CatalogId, Cursor, Entry, InlineDocument, SpecName
 from opdex.http.routing import Routes
 from opdex.jobs import enqueue
-from opdex.openapi import Limits, describe, unpack
+from opdex.openapi import Description, Limits, describe, unpack
+from opdex.openapi.archive import ArchiveLimits, is_zip
+from opdex.openapi.bundle import bundle_archive
 
 _UPLOAD_ERRORS: Final = (
     CatalogNotFound,
@@ -34,6 +38,7 @@ _UPLOAD_ERRORS: Final = (
     UnsupportedMediaType,
     DocumentEmpty,
     DocumentUnreadable,
+    ArchiveUnusable,
     NotOpenApi,
     UnsupportedVersion,
     DocumentTooComplex,
@@ -44,13 +49,14 @@ _TEXT: Final = {"schema": {"type": "string"}}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _UPLOAD_BODY: Final[dict[str, Any]] = {
     "description": "The OpenAPI document itself, at most 4.5 MB as sent: send larger ones as gzip, without "
-    "Content-Encoding. JSON, YAML and gzip are told apart by the bytes.",
+    "Content-Encoding. JSON, YAML, gzip and zip are told apart by the bytes.",
     "required": True,
     "content": {
         "application/json": {"schema": {"type": "object"}},
         "application/yaml": _TEXT,
         "application/octet-stream": _BINARY,
         "application/gzip": _BINARY,
+        "application/zip": _BINARY,
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -68,13 +74,26 @@ def spec_routes(context: ApiContext) -> Routes:
     transaction = context.database.transaction
     settings = context.settings
     limits = Limits(max_bytes=settings.max_document_bytes, max_operations=settings.max_operations)
+    archive_limits = ArchiveLimits(limits.max_bytes, settings.max_archive_files, settings.max_archive_ratio)
+
+    def read_upload(sent: bytes, entry: str | None) -> tuple[bytes, Description]:
+        document = unpack(sent, limits.max_bytes)
+        if not is_zip(document):
+            return document, describe(document, limits)
+        bundled = bundle_archive(document, entry, limits, archive_limits)
+        description = describe(bundled.content, limits)
+        return bundled.content, replace(description, warnings=(*bundled.warnings, *description.warnings))
 
     def put_document(
-        catalog_id: str, spec_name: str, sent: bytes, source_kind: Literal["inline", "upload"], base_path: str | None
+        catalog_id: str,
+        spec_name: str,
+        sent: bytes,
+        source_kind: Literal["inline", "upload"],
+        base_path: str | None,
+        entry: str | None = None,
     ) -> Response[UploadAnswer]:
         # All that can take seconds is done before the transaction, so that no lock is held meanwhile.
-        document = unpack(sent, limits.max_bytes)
-        description = describe(document, limits)
+        document, description = read_upload(sent, entry)
         with transaction() as c:
             upload = store_document(
                 c, catalog_id, spec_name, document, description, source_kind, base_path, context.embedder.identity
@@ -135,11 +154,17 @@ def spec_routes(context: ApiContext) -> Routes:
         errors=_UPLOAD_ERRORS,
         request_body=_UPLOAD_BODY,
     )
-    def upload_spec(catalog_id: CatalogId, spec_name: SpecName, base_path: BasePath = None) -> Response[UploadAnswer]:
-        """Create or replace a spec by uploading its document."""
+    def upload_spec(
+        catalog_id: CatalogId, spec_name: SpecName, base_path: BasePath = None, entry: Entry = None
+    ) -> Response[UploadAnswer]:
+        """Create or replace a spec by uploading its document.
+
+        A document of many files comes as a zip, and is kept as one: each file that another refers to stands in it under
+        `x-bundled-files`. `entry` may be left out where only one file of the archive can be meant.
+        """
         event = routes.current_event
         assert isinstance(event, APIGatewayProxyEvent)  # noqa: S101 - the resolver reads no other kind
-        return put_document(catalog_id, spec_name, document_bytes(event), "upload", base_path)
+        return put_document(catalog_id, spec_name, document_bytes(event), "upload", base_path, entry)
 
     @routes.endpoint(
         "DELETE",

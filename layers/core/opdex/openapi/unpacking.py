@@ -28,11 +28,16 @@ def unpack(raw: bytes, limit_bytes: int) -> bytes:
 def hold_to_size(raw: bytes, limit_bytes: int) -> None:
     """Raise TooLarge where there are more bytes than the limit."""
     if len(raw) > limit_bytes:
-        raise TooLarge(
-            f"The document is larger than {limit_bytes} bytes (max_bytes), unpacked; split it.",
-            limit="max_bytes",
-            value=limit_bytes,
-        )
+        raise too_many_bytes(limit_bytes)
+
+
+def too_many_bytes(limit_bytes: int) -> TooLarge:
+    """Return the error for a document of too many bytes."""
+    return TooLarge(
+        f"The document is larger than {limit_bytes} bytes (max_bytes), unpacked; split it.",
+        limit="max_bytes",
+        value=limit_bytes,
+    )
 
 
 def decode(raw: bytes) -> str:
