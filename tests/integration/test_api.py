@@ -305,6 +305,21 @@ def test_list_of_specs_fits_into_one_answer_whatever_is_wrong_with_them(gateway:
     assert spec["warning_count"] == len(spec["warnings"]) > len(listed["specs"][0]["warnings"]) == 3
 
 
+def test_webhooks_are_listed_with_their_spec_and_not_as_operations(gateway: Gateway, crm: str) -> None:
+    webhooks = {"pet.added": {"post": {"operationId": "petAdded", "summary": "A pet was added"}}}
+    content = json.dumps({"openapi": "3.2.0", "info": {"title": "Pets", "version": "1"}, "webhooks": webhooks})
+    put = gateway.call("PUT", f"{crm}/specs/pets", {"source_kind": "inline", "content": content})
+    assert (put.status, put.json["operation_count"], put.json["webhook_count"]) == (201, 0, 1)
+    spec = gateway.call("GET", f"{crm}/specs/pets").json
+    assert spec["webhooks"] == put.json["webhooks"]
+    assert spec["webhooks"] == [
+        {"name": "pet.added", "method": "POST", "operation_id": "petAdded", "summary": "A pet was added",
+         "deprecated": False}
+    ]  # fmt: skip
+    (listed,) = gateway.call("GET", f"{crm}/specs").json["specs"]
+    assert (listed["webhooks"], listed["webhook_count"]) == ([], 1)
+
+
 def test_stored_key_is_a_hash_alone(gateway: Gateway, engine: Engine) -> None:
     key = gateway.call("POST", f"{BASE_PATH}/keys", {"name": "CI", "role": "reader"}).json["key"]
     rows = json.dumps(engine.sql("SELECT * FROM keys"), default=str)

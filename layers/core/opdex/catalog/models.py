@@ -41,6 +41,16 @@ class DocumentWarning(_Row):
     pointer: str
 
 
+class SpecWebhook(_Row):
+    """A request that the API makes itself: it is listed, and neither counted nor found as an operation."""
+
+    name: str
+    method: str
+    operation_id: str
+    summary: str
+    deprecated: bool
+
+
 class Spec(_Row):
     """One document of a catalog, at its current revision; ``embedding_count`` counts what search uses now.
 
@@ -70,6 +80,8 @@ class Spec(_Row):
     last_fetch_failed_at: Timestamp | None = None
     warnings: list[DocumentWarning]
     warning_count: int = 0
+    webhooks: list[SpecWebhook] = []
+    webhook_count: int = 0
     job: SpecJob | None
 
     @model_validator(mode="before")

@@ -72,6 +72,7 @@ def store_document(
                 "openapi_version": description.openapi_version,
                 "operation_count": len(description.operations),
                 "warnings": Jsonb([asdict(warning) for warning in description.warnings]),
+                "webhooks": Jsonb([asdict(webhook) for webhook in description.webhooks]),
             },
         )
         _copy_operations(connection, spec_id, revision + 1, description.operations)

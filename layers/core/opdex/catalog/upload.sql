@@ -24,9 +24,9 @@ SELECT content_sha256, base_path FROM revisions WHERE spec_id = %(spec_id)s AND 
 
 -- name: add_revision
 INSERT INTO revisions (spec_id, revision, content_sha256, content, bytes, base_path, title, openapi_version,
-                       operation_count, warnings)
+                       operation_count, warnings, webhooks)
 VALUES (%(spec_id)s, %(revision)s, %(content_sha256)s, %(content)s, %(bytes)s, %(base_path)s, %(title)s,
-        %(openapi_version)s, %(operation_count)s, %(warnings)s)
+        %(openapi_version)s, %(operation_count)s, %(warnings)s, %(webhooks)s)
 
 -- name: copy_operations
 COPY operations (spec_id, revision, position, operation_id, method, path, summary, description, tags, deprecated,
