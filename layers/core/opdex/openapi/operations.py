@@ -6,6 +6,7 @@ from typing import Any
 from opdex.openapi.description import Findings, Operation
 from opdex.openapi.document import Node
 from opdex.openapi.limits import Budget
+from opdex.openapi.operation_text import MAX_DESCRIPTION as MAX_EMBEDDED
 from opdex.openapi.operation_text import compose_text, hash_text
 from opdex.openapi.path_items import PathItem, WrittenOperation
 from opdex.openapi.plain_text import cut, on_one_line, quoted, storable
@@ -61,7 +62,14 @@ class _Reader:
         summary = self._line(summary, MAX_SUMMARY, "summary")
         description = storable(self._bounded(description, MAX_DESCRIPTION, "description")).strip()
         given_id = self._line(self._text(self.node, "operationId"), MAX_OPERATION_ID, "operationId")
-        text = compose_text(self.method, path, given_id, summary, description)
+        text, is_cut = compose_text(self.method, path, given_id, summary, description)
+        if is_cut:
+            self.findings.add(
+                "embedded_text_cut",
+                f"More is said than a model reads: search by meaning knows the first {MAX_EMBEDDED} characters of a "
+                "description, and fewer where summary or names are long.",
+                *self.tokens,
+            )
         return Operation(
             operation_id=self._identify(given_id, path, taken),
             method=self.method,
