@@ -32,7 +32,7 @@ _STATEMENTS = (
     FROM specs s, generate_series(1, s.current_revision) AS revision
     """,
     """
-    INSERT INTO operations (spec_id, revision, position, operation_id, method, path, text, text_hash, name_words)
+    INSERT INTO stored_operations (spec_id, revision, position, operation_id, method, path, text, text_hash, name_words)
     SELECT r.spec_id, r.revision, 0, 'read', 'GET', '/read', text, sha256(text::bytea), 'read'
     FROM revisions r, LATERAL (SELECT format('Read %%s of revision %%s', r.spec_id, r.revision) AS text) described
     """,

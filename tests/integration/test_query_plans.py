@@ -23,7 +23,7 @@ from tests.scale import MODEL, fill
 
 # A page and a batch are smaller; a catalog has five thousand jobs here.
 _MOST_ROWS = 1000
-_GROWING = {"jobs", "job_events", "specs", "revisions", "operations", "vectors"}
+_GROWING = {"jobs", "job_events", "specs", "revisions", "stored_operations", "vectors"}
 # Their entries are few, so they may be read whole.
 _FEW_ENTRIES = {"jobs_ready", "jobs_running", "jobs_parked", "jobs_one_open_per_spec"}
 # The sweep looks at each spec once a pass, in the order of their ids.

@@ -17,7 +17,7 @@ from opdex.search import SearchRequest, search
 from tests.gateway import LambdaContext
 from tests.integration.engine import CATALOG, Engine, document, things, wait_until
 
-_NOTHING = Forgotten(jobs=0, revisions=0, vectors=0)
+_NOTHING = Forgotten(jobs=0, revisions=0, operations=0, vectors=0)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_revision_goes_with_its_operations_when_it_was_replaced_long_ago(engine:
     assert _retain(engine).revisions == 2
 
     assert engine.sql("SELECT revision FROM revisions") == [{"revision": 3}]
-    assert engine.sql("SELECT DISTINCT revision FROM operations") == [{"revision": 3}]
+    assert engine.sql("SELECT DISTINCT revision FROM stored_operations") == [{"revision": 3}]
 
 
 def test_revision_stays_when_it_was_replaced_lately(engine: Engine) -> None:
@@ -207,7 +207,7 @@ def test_vectors_go_when_their_revision_went(engine: Engine) -> None:
     _index(engine, "users", ["kept", "added"])
     _pass_days(engine)
 
-    assert _retain(engine) == Forgotten(jobs=1, revisions=1, vectors=1)
+    assert _retain(engine) == Forgotten(jobs=1, revisions=1, operations=2, vectors=1)
 
     assert _published_without_vector(engine) == []
     answer = search(engine.database, lambda: engine.embedder, SearchRequest(q="added", ranking="semantic"))
@@ -251,6 +251,7 @@ def test_vectors_stay_when_an_upload_that_publishes_with_them_has_not_committed(
 def test_upload_opens_a_job_when_its_vectors_are_just_being_dropped(engine: Engine, other: Database) -> None:
     _index(engine, "users", things(3))
     engine.transact(lambda c: delete_spec(c, CATALOG, "users"))
+    assert _retain(engine) == Forgotten(jobs=0, revisions=0, operations=3, vectors=0)
     _pass_days(engine)
     uploaded: list[int | None] = []
     upload = threading.Thread(target=lambda: uploaded.append(engine.upload("again", things(3)).job_id))
@@ -320,7 +321,7 @@ def test_locked_rows_stay_until_another_pass_when_somebody_holds_them(engine: En
         c.execute("SELECT revision FROM revisions FOR UPDATE")
         assert _retain(engine) == _NOTHING
 
-    assert _retain(engine) == Forgotten(jobs=1, revisions=1, vectors=2)
+    assert _retain(engine) == Forgotten(jobs=1, revisions=1, operations=2, vectors=2)
 
 
 @pytest.mark.parametrize(("days", "dropped"), [(14, 1), (20, 0)])

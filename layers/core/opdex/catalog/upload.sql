@@ -29,8 +29,8 @@ VALUES (%(spec_id)s, %(revision)s, %(content_sha256)s, %(content)s, %(bytes)s, %
         %(openapi_version)s, %(operation_count)s, %(warnings)s, %(webhooks)s)
 
 -- name: copy_operations
-COPY operations (spec_id, revision, position, operation_id, method, path, summary, description, tags, deprecated,
-                 text, text_hash, name_words) FROM STDIN
+COPY stored_operations (spec_id, revision, position, operation_id, method, path, summary, description, tags, deprecated,
+                        text, text_hash, name_words) FROM STDIN
 
 -- name: turn_to_revision
 -- To the same one where nothing changed. What was known of the document's former source goes, and so does a schedule where

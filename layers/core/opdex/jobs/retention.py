@@ -1,4 +1,4 @@
-"""What is dropped when it is old: finished jobs, revisions that nothing shows, vectors that no text needs.
+"""What is dropped: finished jobs and revisions that are old, operations without a revision, vectors that no text needs.
 
 Each batch is a short transaction of its own that waits for nobody, so two passes at once do no harm.
 """
@@ -12,8 +12,9 @@ from opdex.database import Connection, Database, load_statements
 
 _SQL = load_statements("opdex.jobs", "retention.sql")
 
-# Rows looked at in one transaction. A job goes with its events (often tens), a revision with its operations (hundreds).
-_JOBS, _REVISIONS, _VECTORS = 100, 200, 1000
+# Rows looked at in one transaction; of operations, the revisions that they were stored with. A job goes with its events
+# (often tens), the operations of each such revision (often hundreds) in a transaction of their own.
+_JOBS, _REVISIONS, _OPERATIONS, _VECTORS = 100, 200, 200, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Forgotten:
 
     jobs: int
     revisions: int
+    operations: int
     vectors: int
 
 
@@ -29,7 +31,7 @@ def apply_retention(database: Database, *, days: int, seconds: float) -> Forgott
     """Drop what has been of no use for so many days, batch by batch, for so many seconds at most.
 
     What stays: the newest job of each spec and parked ones; revisions that are current, published or an open job's; and
-    each vector whose text is in a stored revision.
+    each vector whose text is still stored. The operations of a deleted revision go at any age, unless a clone has them.
     """
     ends_at = time.monotonic() + seconds
 
@@ -41,6 +43,7 @@ def apply_retention(database: Database, *, days: int, seconds: float) -> Forgott
         revisions=_walk(
             database, "forget_revisions", {"spec_id": 0, "revision": 0, "days": days, "batch": _REVISIONS}, in_time
         ),
+        operations=_forget_operations(database, in_time),
         vectors=sum(_forget_vectors(database, model_id, days, in_time) for model_id in _models(database)),
     )
 
@@ -57,6 +60,22 @@ def _walk(database: Database, statement: str, values: dict[str, int], in_time: C
         if not batch["more"]:
             break
         values = {**values, **batch}
+    return forgotten
+
+
+def _forget_operations(database: Database, in_time: Callable[[], bool]) -> int:
+    forgotten = 0
+    after = {"spec_id": 0, "revision": 0}
+    while in_time():
+        with database.transaction() as connection:
+            seen = connection.execute(_SQL["operations_after"], {**after, "batch": _OPERATIONS}).fetchall()
+        for stored in seen:
+            if stored["is_unreferenced"] and in_time():
+                with database.transaction() as connection:
+                    forgotten += connection.execute(_SQL["forget_operations"], stored).rowcount
+        if len(seen) < _OPERATIONS:
+            break
+        after = seen[-1]
     return forgotten
 
 

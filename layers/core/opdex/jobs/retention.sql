@@ -52,6 +52,41 @@ SELECT spec_id, revision, count(*) OVER () = %(batch)s AS more, (SELECT count(*)
 FROM looked_at
 ORDER BY spec_id DESC, revision DESC LIMIT 1
 
+-- name: operations_after
+-- The revisions that operations were stored with, one jump of the primary key for each, and whether no revision has them:
+-- that one is gone, and so are its clones. Then none ever will: a clone is made only of a revision that is there.
+WITH RECURSIVE stored AS (
+    (
+        SELECT spec_id, revision, 1 AS number FROM stored_operations
+        WHERE (spec_id, revision) > (%(spec_id)s, %(revision)s)
+        ORDER BY spec_id, revision LIMIT 1
+    ) UNION ALL (
+        SELECT following.spec_id, following.revision, stored.number + 1
+        FROM stored CROSS JOIN LATERAL (
+            SELECT o.spec_id, o.revision FROM stored_operations o
+            WHERE (o.spec_id, o.revision) > (stored.spec_id, stored.revision)
+            ORDER BY o.spec_id, o.revision LIMIT 1
+        ) following
+        WHERE stored.number < %(batch)s
+    )
+)
+SELECT stored.spec_id, stored.revision, r.spec_id IS NULL AS is_unreferenced
+FROM stored
+LEFT JOIN LATERAL (
+    SELECT spec_id FROM revisions
+    WHERE coalesce(original_spec_id, spec_id) = stored.spec_id
+      AND coalesce(original_revision, revision) = stored.revision
+    LIMIT 1
+) r ON true
+ORDER BY stored.number
+
+-- name: forget_operations
+DELETE FROM stored_operations WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM stored_operations
+    WHERE spec_id = %(spec_id)s AND revision = %(revision)s
+    FOR UPDATE SKIP LOCKED
+))
+
 -- name: models
 SELECT id FROM models ORDER BY id
 
@@ -62,7 +97,7 @@ FROM (
     SELECT text_hash FROM vectors WHERE model_id = %(model_id)s AND text_hash > %(after)s
     ORDER BY text_hash LIMIT %(batch)s
 ) v
-LEFT JOIN LATERAL (SELECT text_hash FROM operations WHERE text_hash = v.text_hash LIMIT 1) o ON true
+LEFT JOIN LATERAL (SELECT text_hash FROM stored_operations WHERE text_hash = v.text_hash LIMIT 1) o ON true
 ORDER BY v.text_hash
 
 -- name: shut_uploads_out
@@ -74,7 +109,7 @@ SELECT pg_try_advisory_xact_lock('vectors'::regclass::bigint) AS is_shut
 WITH doomed AS (
     SELECT v.text_hash
     FROM vectors v
-    LEFT JOIN LATERAL (SELECT text_hash FROM operations WHERE text_hash = v.text_hash LIMIT 1) o ON true
+    LEFT JOIN LATERAL (SELECT text_hash FROM stored_operations WHERE text_hash = v.text_hash LIMIT 1) o ON true
     WHERE v.model_id = %(model_id)s AND v.text_hash = ANY (%(text_hashes)s::bytea[])
       AND v.made_at < now() - make_interval(days => %(days)s)
       AND o.text_hash IS NULL

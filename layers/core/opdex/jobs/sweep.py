@@ -24,6 +24,7 @@ class Swept:
     woken: int
     forgotten_jobs: int
     forgotten_revisions: int
+    forgotten_operations: int
     forgotten_vectors: int
 
 
@@ -56,6 +57,7 @@ def sweep(
         woken=woken,
         forgotten_jobs=forgotten.jobs,
         forgotten_revisions=forgotten.revisions,
+        forgotten_operations=forgotten.operations,
         forgotten_vectors=forgotten.vectors,
     )
 
