@@ -1,4 +1,5 @@
 import gzip
+import json
 from typing import Any
 from urllib.parse import unquote
 
@@ -9,6 +10,7 @@ from opdex.errors import QueueUnavailable
 from opdex.http.app import BASE_PATH
 from tests.gateway import Answer, Gateway, LambdaContext, proxy_event
 from tests.unit.http.fakes import NOW, FakeDatabase, FakeWakeUps
+from tests.zips import packed
 
 SPEC = f"{BASE_PATH}/api-catalogs/crm/specs/users"
 DOCUMENT = b'{"openapi": "3.1.0", "info": {"title": "Users", "version": "1"}, "paths": {"/users": {"get": {}}}}'
@@ -58,6 +60,7 @@ class FakeStore:
             {
                 "raw": raw,
                 "operations": len(description.operations),
+                "warnings": [warning.code for warning in description.warnings],
                 "source_kind": source_kind,
                 "base_path": base_path,
                 "model": model,
@@ -112,6 +115,72 @@ def test_document_arrives_whole_in_every_form(
     assert store.given[0]["operations"] == 1
     assert store.given[0]["source_kind"] == "upload"
     assert tuple(store.given[0]["model"]) == ("ollama", "nomic-embed-text")
+
+
+MANY_FILES = {
+    "api/openapi.yaml": "openapi: 3.1.0\ninfo: {title: Users, version: '1'}\npaths:\n  /users: {$ref: ../users.yaml}\n",
+    "users.yaml": "get: {summary: List users}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/zip", packed(MANY_FILES)),
+        ("application/octet-stream", packed(MANY_FILES)),
+        ("application/gzip", gzip.compress(packed(MANY_FILES))),
+        ("multipart/form-data; boundary=line", form("file", packed(MANY_FILES))),
+    ],
+)
+def test_document_of_many_files_is_stored_as_one(
+    gateway: Gateway, store: FakeStore, content_type: str, body: bytes
+) -> None:
+    answer = upload(gateway, body, content_type, "?entry=api%2Fopenapi.yaml&base_path=/v2")
+    assert answer.status == 201, answer.body
+    assert store.given[0]["operations"] == 1
+    assert store.given[0]["base_path"] == "/v2"
+    assert json.loads(store.given[0]["raw"])["x-bundled-files"] == {"users.yaml": {"get": {"summary": "List users"}}}
+
+
+def test_entry_of_an_archive_may_be_left_out_where_one_file_can_be_meant(gateway: Gateway, store: FakeStore) -> None:
+    assert upload(gateway, packed(MANY_FILES), "application/zip").status == 201
+
+
+@pytest.mark.parametrize("query", ["?entry=openapi.yaml", "?entry=", "?entry=..%2Fapi%2Fopenapi.yaml"])
+def test_entry_that_the_archive_does_not_have_is_400_with_what_it_may_be(
+    gateway: Gateway, store: FakeStore, query: str
+) -> None:
+    answer = upload(gateway, packed(MANY_FILES), "application/zip", query)
+    assert (answer.status, answer.code) == (400, "malformed_request")
+    assert answer.json["error"]["details"]["files"] == ["'api/openapi.yaml'"]
+    assert store.given == []
+
+
+def test_warnings_of_an_archives_files_are_stored_with_the_documents(gateway: Gateway, store: FakeStore) -> None:
+    files = {**MANY_FILES, "users.yaml": "get: {summary: A, responses: {'200': {$ref: gone.yaml}}}\nput: 1\n"}
+    upload(gateway, packed(files), "application/zip")
+    assert {"missing_file", "unresolved_reference", "unusable_operation"} <= set(store.given[0]["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("archive", "status", "code"),
+    [
+        (packed({"../a.yaml": "openapi: 3.1.0"}), 422, "archive_unusable"),
+        (packed({"a.yaml": packed(MANY_FILES)}), 422, "archive_unusable"),
+        (packed(MANY_FILES)[:-9], 422, "archive_unusable"),
+        (packed({"a.yaml": b" " * 9_000_000}), 422, "document_too_complex"),
+        (packed({"a.yaml": b" " * 70_000_000}), 413, "too_large"),
+        (packed({str(n): "" for n in range(5_001)}), 422, "document_too_complex"),
+        (packed({"a.yaml": "title: Users"}), 422, "not_openapi"),
+        (packed({}), 400, "malformed_request"),
+    ],
+)
+def test_archive_that_cannot_be_taken_is_refused_with_a_code(
+    gateway: Gateway, store: FakeStore, archive: bytes, status: int, code: str
+) -> None:
+    answer = upload(gateway, archive, "application/zip")
+    assert (answer.status, answer.code) == (status, code), answer.body
+    assert store.given == []
 
 
 def test_text_beyond_ascii_arrives_whole_through_a_gateway_that_passes_text(gateway: Gateway, store: FakeStore) -> None:
@@ -172,6 +241,7 @@ def test_inline_document_is_taken_as_text(gateway: Gateway, store: FakeStore) ->
     assert store.given[0] | {"model": None} == {
         "raw": DOCUMENT,
         "operations": 1,
+        "warnings": [],
         "source_kind": "inline",
         "base_path": "/v3",
         "model": None,
@@ -270,7 +340,7 @@ def test_list_that_does_not_fit_into_one_answer_goes_on_at_next(
 
 
 def test_document_that_unpacks_to_more_than_the_limit_is_413(gateway: Gateway, store: FakeStore) -> None:
-    answer = upload(gateway, gzip.compress(b" " * (33 * 1024 * 1024)), "application/gzip")
+    answer = upload(gateway, gzip.compress(b" " * (65 * 1024 * 1024)), "application/gzip")
     assert (answer.status, answer.code) == (413, "too_large")
 
 

@@ -73,7 +73,7 @@ def spec_routes(context: ApiContext) -> Routes:
     routes = Routes("Specs")
     transaction = context.database.transaction
     settings = context.settings
-    limits = Limits(max_bytes=settings.max_document_bytes, max_operations=settings.max_operations)
+    limits = Limits.of(settings)
     archive_limits = ArchiveLimits(limits.max_bytes, settings.max_archive_files, settings.max_archive_ratio)
 
     def read_upload(sent: bytes, entry: str | None) -> tuple[bytes, Description]:

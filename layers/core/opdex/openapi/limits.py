@@ -2,9 +2,10 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from opdex.errors import DocumentTooComplex
+from opdex.settings import DocumentSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,19 @@ class Limits:
     max_nodes: int = 2_000_000
     max_expansion: int = 2_000_000  # nodes that YAML aliases and references stand for, counted each time
     max_operations: int = 50_000
-    max_seconds: float = 15.0
+    max_seconds: float = 12.0
+
+    @classmethod
+    def of(cls, settings: DocumentSettings) -> Self:
+        """Return the limits that these settings say."""
+        return cls(
+            max_bytes=settings.max_document_bytes,
+            max_depth=settings.max_document_depth,
+            max_nodes=settings.max_document_nodes,
+            max_expansion=settings.max_document_expansion,
+            max_operations=settings.max_operations,
+            max_seconds=settings.max_document_seconds,
+        )
 
 
 class Budget:
