@@ -36,7 +36,7 @@ _DAMAGE: Final = (
 class ArchiveLimits:
     """The limits on one archive; each is named, with its value, by the error that it causes."""
 
-    max_bytes: int = 32 * 1024 * 1024  # of all files together, unpacked
+    max_bytes: int = 64 * 1024 * 1024  # of all files together, unpacked
     max_files: int = 5_000
     max_ratio: int = 200  # of what is unpacked to what was sent
 
