@@ -1,6 +1,6 @@
 """What the benchmarks run on: a durable Postgres, a queue over HTTP, and a place for their figures."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,29 +51,18 @@ def record(request: pytest.FixtureRequest, run: dict[str, Any]) -> Iterator[Reco
     """Keeps the figures of a module and prints them; those that miss their bounds make it fail at its end."""
     plugins: Any = request.config.pluginmanager
     terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
-    figures: list[Figure] = []
 
-    def record(
-        figure: str,
-        value: float,
-        unit: str,
-        *,
-        at_most: float | None = None,
-        at_least: float | None = None,
-        beside: Mapping[str, float] | None = None,
-        **details: Any,
-    ) -> None:
-        taken = Figure(figure, round(value, 4), unit, at_most, at_least, beside or {}, details, run)
-        figures.append(taken)
+    def tell(figure: Figure) -> None:
         with capture.global_and_fixture_disabled():
-            terminal.write_line(taken.as_line())
+            terminal.write_line(figure.as_line())
 
-    yield record
+    taken = Record(run, tell)
+    yield taken
     if request.config.getoption("--record"):
         RESULTS.mkdir(exist_ok=True)
         bench = request.module.__name__.rpartition("test_")[2]
-        (RESULTS / f"{bench}.jsonl").write_text("".join(f"{figure.as_line()}\n" for figure in figures))
-    missed = [figure.figure for figure in figures if not figure.holds]
+        (RESULTS / f"{bench}.jsonl").write_text("".join(f"{figure.as_line()}\n" for figure in taken.figures))
+    missed = [figure.figure for figure in taken.figures if not figure.holds]
     if missed:
         pytest.fail(f"out of bounds: {'; '.join(missed)}", pytrace=False)
 

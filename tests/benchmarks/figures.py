@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -46,8 +46,13 @@ class Figure:
         return json.dumps(said, ensure_ascii=False)
 
 
-class Record(Protocol):
-    """Keeps a figure and prints it."""
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Keeps figures of one run, and tells each as it is taken."""
+
+    run: Mapping[str, Any]
+    tell: Callable[[Figure], None]
+    figures: list[Figure] = field(default_factory=list)
 
     def __call__(
         self,
@@ -59,7 +64,10 @@ class Record(Protocol):
         at_least: float | None = None,
         beside: Mapping[str, float] | None = None,
         **details: Any,
-    ) -> None: ...
+    ) -> None:
+        taken = Figure(figure, round(value, 4), unit, at_most, at_least, beside or {}, details, self.run)
+        self.figures.append(taken)
+        self.tell(taken)
 
 
 def read_figure(line: str) -> Figure:
