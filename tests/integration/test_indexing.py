@@ -163,7 +163,7 @@ def test_lease_ends_with_its_invocation_when_a_write_had_to_be_repeated(engine: 
 
 def test_shared_text_counts_for_each_operation_when_it_is_embedded_once(engine: Engine) -> None:
     job_id = engine.job_id("users", things(3))
-    engine.sql("UPDATE operations SET text = 'shared', text_hash = sha256('shared') WHERE position > 0")
+    engine.sql("UPDATE stored_operations SET text = 'shared', text_hash = sha256('shared') WHERE position > 0")
 
     engine.worker().handle()
 

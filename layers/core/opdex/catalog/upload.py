@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Literal
@@ -10,12 +10,12 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 
 from opdex.catalog.models import Changes, Link, Upload
+from opdex.catalog.publication import publish_or_enqueue
 from opdex.catalog.store import get_spec
 from opdex.database import Connection, load_statements
 from opdex.embedding.contract import ModelIdentity
 from opdex.embedding.registry import register_model
 from opdex.errors import CatalogNotFound
-from opdex.jobs.enqueue import enqueue, unpark
 from opdex.openapi import Description, Operation
 from opdex.openapi.operation_text import words
 
@@ -77,7 +77,7 @@ def store_document(
         )
         _copy_operations(connection, spec_id, revision + 1, description.operations)
     connection.execute(_SQL["turn_to_revision"], values)
-    job_id = _bring_to_search(connection, spec_id, model)
+    job_id = publish_or_enqueue(connection, spec_id, register_model(connection, model))
     return Upload(spec=get_spec(connection, catalog_id, spec_name), created=created, changes=changes, job_id=job_id)
 
 
@@ -92,39 +92,27 @@ def _locked_spec(connection: Connection, names: dict[str, Any]) -> tuple[dict[st
         # Deleted between the two statements: the next round creates it.
 
 
-def _bring_to_search(connection: Connection, spec_id: int, identity: ModelIdentity) -> int | None:
-    model = register_model(connection, identity)
-    connection.execute(_SQL["hold_vectors"])
-    values = {"spec_id": spec_id, "model_id": model.id}
-    if connection.execute(_SQL["publish_if_embedded"], values).fetchone() is not None:
-        unpark(connection, spec_id)
-        return None
-    return enqueue(connection, spec_id, "spec_write").job_id
-
-
 def _compare(stored: list[dict[str, Any]], operations: tuple[Operation, ...]) -> Changes:
-    before = _by_place((row["method"], row["path"], bytes(row["text_hash"])) for row in stored)
-    after = _by_place((operation.method, operation.path, operation.text_hash) for operation in operations)
-    kinds = Counter(
-        "added" if key not in before else "unchanged" if before[key] == text_hash else "changed"
-        for key, text_hash in after.items()
-    )
-    return Changes(
-        added=kinds["added"],
-        changed=kinds["changed"],
-        removed=len(before.keys() - after.keys()),
-        unchanged=kinds["unchanged"],
-    )
+    """Count by place, which is a method and a path; a document may name one twice, in two spellings."""
+    before, after = _by_place(_as_read(row) for row in stored), _by_place(operations)
+    counts: Counter[str] = Counter()
+    for place in before.keys() | after.keys():
+        old, new = before[place], after[place]
+        gone, come = (old - new).total(), (new - old).total()
+        changed = min(gone, come)
+        counts.update(added=come - changed, changed=changed, removed=gone - changed, unchanged=(old & new).total())
+    return Changes(**{kind: counts[kind] for kind in Changes.model_fields})
 
 
-def _by_place(operations: Iterable[tuple[str, str, bytes]]) -> dict[tuple[str, str, int], bytes]:
-    # A document may name a path twice, in two spellings: the first and the second are two places.
-    seen: Counter[tuple[str, str]] = Counter()
-    places = {}
-    for method, path, text_hash in operations:
-        places[method, path, seen[method, path]] = text_hash
-        seen[method, path] += 1
+def _by_place(operations: Iterable[Operation]) -> defaultdict[tuple[str, str], Counter[Operation]]:
+    places: defaultdict[tuple[str, str], Counter[Operation]] = defaultdict(Counter)
+    for operation in operations:
+        places[operation.method, operation.path][operation] += 1
     return places
+
+
+def _as_read(row: dict[str, Any]) -> Operation:
+    return Operation(**{**row, "tags": tuple(row["tags"]), "text_hash": bytes(row["text_hash"])})
 
 
 def _copy_operations(connection: Connection, spec_id: int, revision: int, operations: tuple[Operation, ...]) -> None:

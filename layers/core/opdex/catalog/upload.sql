@@ -16,8 +16,8 @@ WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s
 FOR NO KEY UPDATE
 
 -- name: stored_operations
-SELECT method, path, text_hash FROM operations WHERE spec_id = %(spec_id)s AND revision = %(revision)s
-ORDER BY position
+SELECT operation_id, method, path, summary, description, tags, deprecated, text, text_hash
+FROM operations WHERE spec_id = %(spec_id)s AND revision = %(revision)s
 
 -- name: stored_revision
 SELECT content_sha256, base_path FROM revisions WHERE spec_id = %(spec_id)s AND revision = %(revision)s
@@ -45,20 +45,3 @@ UPDATE specs SET
                          THEN now() + make_interval(hours => refresh_hours) END,
     fetch_failures = 0, last_fetch_error = NULL, last_fetch_error_code = NULL, last_fetch_failed_at = NULL
 WHERE id = %(spec_id)s
-
--- name: hold_vectors
--- Until the commit no vector is deleted as unreferenced: nobody sees this transaction's operations yet. In a statement of
--- its own, so that the next one sees what was deleted before.
-SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)
-
--- name: publish_if_embedded
--- Every text has its vector already and no job is open: nothing to do for a worker.
-UPDATE specs s SET published_revision = s.current_revision, published_model_id = %(model_id)s
-WHERE s.id = %(spec_id)s
-  AND NOT EXISTS (SELECT FROM jobs j WHERE j.spec_id = s.id AND j.status IN ('pending', 'running'))
-  AND NOT EXISTS (
-      SELECT FROM operations o
-      LEFT JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = o.text_hash
-      WHERE o.spec_id = s.id AND o.revision = s.current_revision AND v.text_hash IS NULL
-  )
-RETURNING s.id
