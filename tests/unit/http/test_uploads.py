@@ -248,8 +248,8 @@ def test_inline_document_is_taken_as_text(gateway: Gateway, store: FakeStore) ->
     }
 
 
-def test_inline_document_of_another_source_kind_is_400(gateway: Gateway, store: FakeStore) -> None:
-    answer = gateway.call("PUT", SPEC, {"source_kind": "url", "source_url": "https://example.com/openapi.json"})
+def test_document_of_another_source_kind_is_400(gateway: Gateway) -> None:
+    answer = gateway.call("PUT", SPEC, {"source_kind": "carrier pigeon", "content": DOCUMENT.decode()})
     assert (answer.status, answer.code) == (400, "malformed_request")
     assert "source_kind" in answer.json["error"]["message"]
 

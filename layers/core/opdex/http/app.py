@@ -24,6 +24,7 @@ from opdex.http.keys import key_routes
 from opdex.http.routing import ROLE_EXTENSION
 from opdex.http.search import search_routes
 from opdex.http.service import service_routes
+from opdex.http.sources import source_routes
 from opdex.http.specs import spec_routes
 from opdex.observability import logger
 
@@ -36,6 +37,8 @@ _NOT_FOUND: Final[dict[str, type[errors.NotFound]]] = {
     "job_id": errors.JobNotFound,
     "key_id": errors.KeyNotFound,
 }
+# Where a body is one of several kinds, the validator names the kind before the field.
+_BODY_KINDS: Final = (["inline"], ["url"])
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -55,6 +58,7 @@ class Api:
         for routes in (
             catalog_routes(context),
             spec_routes(context),
+            source_routes(context),
             embedding_routes(context),
             search_routes(context),
             key_routes(context),
@@ -156,6 +160,7 @@ def _as_opdex_error(error: Exception, method: str) -> OpdexError:
     fields: list[dict[str, str]] = []
     for problem in error.errors():
         place, *names = map(str, problem["loc"])
+        names = names[1:] if names[:1] in _BODY_KINDS else names
         name = ".".join(names)
         # A name that a PUT would create is malformed; anything else at an impossible address is not there.
         if place == "path" and not (method == "PUT" and name == "spec_name"):

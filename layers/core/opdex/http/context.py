@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from opdex.database import Database
 from opdex.embedding import Embedder
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
 from opdex.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from opdex.fetching import Fetcher
 
 _SECOND_WAKE_UP_SECONDS = 45
 
@@ -25,6 +29,13 @@ class ApiContext:
     def embedder(self) -> Embedder:
         """The embedding provider of this stack. Raises ConfigurationError."""
         return self.make_embedder()
+
+    @cached_property
+    def fetcher(self) -> "Fetcher":
+        """What fetches documents from their URLs."""
+        from opdex.fetching import Fetcher  # its client costs a cold start more than most requests need
+
+        return Fetcher(self.settings, self.settings.max_document_bytes)
 
     def wake(self, job_id: int | None) -> None:
         """Wake a worker, after the commit; one is enough, since each claim wakes the next. Never fails a request.

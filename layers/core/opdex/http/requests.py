@@ -4,7 +4,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
 
 CATALOG_ID_PATTERN = "^[a-z0-9-]{1,100}$"
@@ -89,6 +89,28 @@ class InlineDocument(BaseModel):
     source_kind: Literal["inline"]
     content: Annotated[str, AfterValidator(encodable), Field(description="The OpenAPI document, JSON or YAML.")]
     base_path: _Path | None = None
+
+
+class LinkedDocument(BaseModel):
+    """A spec whose document is fetched from its URL, now and at each refresh."""
+
+    source_kind: Literal["url"]
+    source_url: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=2000),
+        AfterValidator(storable),
+        Field(description="Where the document is: https, at port 443 of a public address. Readers see it."),
+    ]
+    base_path: _Path | None = None
+
+
+SentDocument = Annotated[InlineDocument | LinkedDocument, Body(discriminator="source_kind")]
+
+
+class RefreshSchedule(BaseModel):
+    """How often a spec is refreshed from its URL."""
+
+    every_hours: Annotated[int, Field(strict=True, ge=0, le=720, description="0 is off.")]
 
 
 class KeyDraft(BaseModel):

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
 
 from opdex.catalog import store
-from opdex.catalog.models import Spec
+from opdex.catalog.models import Spec, Upload
 from opdex.catalog.upload import store_document
 from opdex.errors import (
     ArchiveUnusable,
@@ -25,8 +25,9 @@ from opdex.http.answers import AllQueued, Queued, SpecList, UploadAnswer
 from opdex.http.bodies import document_bytes
 from opdex.http.context import ApiContext
 from opdex.http.cursors import decode_cursor, name_position, page
-from opdex.http.requests import BasePath, CatalogId, Cursor, Entry, InlineDocument, SpecName
+from opdex.http.requests import BasePath, CatalogId, Cursor, Entry, LinkedDocument, SentDocument, SpecName
 from opdex.http.routing import Routes
+from opdex.http.sources import FETCH_ERRORS, sources
 from opdex.jobs import enqueue
 from opdex.openapi import Description, Limits, describe, unpack
 from opdex.openapi.archive import ArchiveLimits, is_zip
@@ -98,6 +99,9 @@ def spec_routes(context: ApiContext) -> Routes:
             upload = store_document(
                 c, catalog_id, spec_name, document, description, source_kind, base_path, context.embedder.identity
             )
+        return stored(upload)
+
+    def stored(upload: Upload) -> Response[UploadAnswer]:
         context.wake(upload.job_id)
         return Response(201 if upload.created else 200, "application/json", UploadAnswer.of(upload))
 
@@ -139,12 +143,16 @@ def spec_routes(context: ApiContext) -> Routes:
         "/api-catalogs/<catalog_id>/specs/<spec_name>",
         role="editor",
         answers=_UPLOAD_ANSWERS,
-        errors=_UPLOAD_ERRORS,
+        errors=(*_UPLOAD_ERRORS, *FETCH_ERRORS),
     )
-    def put_spec(catalog_id: CatalogId, spec_name: SpecName, sent: InlineDocument) -> Response[UploadAnswer]:
-        """Create or replace a spec by a document that is sent along as text."""
-        content = sent.content.encode()
-        return put_document(catalog_id, spec_name, content, sent.source_kind, sent.base_path)
+    def put_spec(catalog_id: CatalogId, spec_name: SpecName, sent: SentDocument) -> Response[UploadAnswer]:
+        """Create or replace a spec by a document that is sent along as text, or fetched from its URL.
+
+        A URL is https, and leads, redirects included, to port 443 of public addresses alone.
+        """
+        if isinstance(sent, LinkedDocument):
+            return stored(sources(context).put(catalog_id, spec_name, sent.source_url, sent.base_path))
+        return put_document(catalog_id, spec_name, sent.content.encode(), sent.source_kind, sent.base_path)
 
     @routes.endpoint(
         "PUT",
