@@ -1,4 +1,4 @@
-"""SweepFunction: the scheduled repair pass."""
+"""SweepFunction: the scheduled repair pass, and then the documents whose refresh is due."""
 
 from dataclasses import asdict
 from functools import cache
@@ -7,40 +7,53 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from opdex.catalog.refresh import refresh_due
+from opdex.catalog.sources import Sources
 from opdex.database import Database
 from opdex.embedding import make_embedder
+from opdex.fetching import Fetcher
 from opdex.jobs.sweep import sweep
 from opdex.jobs.wakeups import WakeUpSender
 from opdex.observability import logger, metrics
+from opdex.openapi import Limits
 from opdex.settings import SweepSettings
 
-# A batch that is under way when retention's time is up ends within this; the function's time-out would undo it.
-_LAST_BATCH_SECONDS = 10.0
+# The last document that is fetched, read and stored is done within this; the function's time-out would undo it.
+_LAST_REFRESH_SECONDS = 45.0
+# Left to refreshes, however much there is to drop: repairs come first, and take no time worth the name.
+_REFRESH_SECONDS = 25.0
 
 
 @cache
-def _reach() -> tuple[SweepSettings, Database, WakeUpSender]:
+def _reach() -> tuple[SweepSettings, Database, WakeUpSender, Fetcher]:
     settings = SweepSettings.read()
-    return settings, Database(settings), WakeUpSender(settings.embed_queue_url)
+    fetcher = Fetcher(settings, settings.max_document_bytes)
+    return settings, Database(settings), WakeUpSender(settings.embed_queue_url), fetcher
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Repair what messages and workers lost; answers what was done."""
-    settings, database, sender = _reach()
-    swept = asdict(
-        sweep(
-            database,
-            sender,
-            make_embedder(settings).identity,
-            workers=settings.workers,
-            max_attempts=settings.max_attempts,
-            retention_days=settings.retention_days,
-            seconds=context.get_remaining_time_in_millis() / 1000 - _LAST_BATCH_SECONDS,
-        )
+    """Repair what messages and workers lost, and refresh what is due; answers what was done."""
+    settings, database, sender, fetcher = _reach()
+    model = make_embedder(settings).identity
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - _LAST_REFRESH_SECONDS
+
+    swept = sweep(
+        database,
+        sender,
+        model,
+        workers=settings.workers,
+        max_attempts=settings.max_attempts,
+        retention_days=settings.retention_days,
+        seconds=seconds_left() - _REFRESH_SECONDS,
     )
-    for name, count in swept.items():
+    sources = Sources(database, fetcher, Limits.of(settings), model)
+    refreshed = refresh_due(sources, sender, seconds=seconds_left())
+    counts = {**asdict(swept), **asdict(refreshed)}
+    for name, count in counts.items():
         metrics.add_metric(f"Swept{name.title().replace('_', '')}", MetricUnit.Count, count)
-    logger.info("swept", extra=swept)
-    return swept
+    logger.info("swept", extra=counts)
+    return counts
