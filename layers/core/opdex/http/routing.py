@@ -73,7 +73,8 @@ def _responses(
         if status == 204:
             responses[status]["content"] = {}
         elif media_type is not None:
-            responses[status]["content"] = {media_type: {"schema": {"type": "string"}}}
+            kind = "object" if media_type == "application/json" else "string"
+            responses[status]["content"] = {media_type: {"schema": {"type": kind}}}
     meanings: dict[int, list[str]] = {}
     listed: tuple[type[OpdexError], ...] = (MalformedRequest, *errors, OpdexError)
     for error in dict.fromkeys(listed):
