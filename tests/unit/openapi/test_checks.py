@@ -76,4 +76,28 @@ def test_an_odd_response_code_is_told(key: str) -> None:
 @pytest.mark.parametrize("junk", [None, [], "x", {"a": "b"}, [None, 1, []]])
 def test_junk_in_place_of_lists_and_mappings_is_survived(junk: Any) -> None:
     paths = {"/x": {"parameters": junk, "get": {"parameters": junk, "responses": junk}}}
-    assert {code for code, _ in found(paths, components=junk, servers=junk)} <= {"response_code", "unusable_server"}
+    codes = {code for code, _ in found(paths, components=junk, servers=junk)}
+    assert codes <= {"response_code", "unusable_server", "unusable_parameters"}
+
+
+def test_parameters_that_are_no_list_are_told_once() -> None:
+    assert found({"/x/{a}": {"get": {"parameters": {"a": in_path("a")}}}}) == [
+        ("unusable_parameters", "/paths/~1x~1{a}/get/parameters")
+    ]
+
+
+def test_servers_that_are_no_list_are_told() -> None:
+    assert found(servers={"url": "/v1"}) == [("unusable_server", "/servers")]
+
+
+@pytest.mark.parametrize(("version", "codes"), [("3.1.0", ["later_version"] * 2), ("3.2.0", [])])
+def test_fields_of_a_later_version_are_told(version: str, codes: list[str]) -> None:
+    paths: dict[str, Any] = {"/x": {"query": {}, "additionalOperations": {"COPY": {}}}}
+    assert [code for code, _ in found(paths, openapi=version)] == codes
+
+
+def test_extensions_that_hold_operations_are_told() -> None:
+    any_method = "x-amazon-apigateway-any-method"
+    assert found({"/x": {any_method: {}}}, **{"x-ms-paths": {}}) == [
+        ("unread_paths", "/x-ms-paths"), ("any_method", f"/paths/~1x/{any_method}"),
+    ]  # fmt: skip

@@ -158,6 +158,13 @@ def test_scalars_become_text() -> None:
     operation = only(summary=1.5, description=True, operationId=7, tags="lonely")
     assert (operation.summary, operation.description, operation.operation_id) == ("1.5", "true", "7")
     assert operation.tags == ("lonely",)
+    assert only(tags=[{"name": "declared"}, "plain"]).tags == ("declared", "plain")
+
+
+@pytest.mark.parametrize("value", [True, "true", "yes", "on", "True"])
+def test_deprecated_is_read_in_every_spelling(value: Any) -> None:
+    assert only(deprecated=value).deprecated
+    assert not only(deprecated=f"not {value}").deprecated
 
 
 def test_texts_are_cut_to_what_is_stored() -> None:

@@ -15,6 +15,7 @@ from opdex.openapi import Limits
 from opdex.openapi.description import Findings
 from opdex.openapi.document import openapi_version, places, read_document, survey
 from opdex.openapi.limits import Budget
+from opdex.openapi.numeral import Numeral
 
 
 def read(raw: bytes, limits: Limits | None = None) -> Any:
@@ -30,6 +31,7 @@ def read(raw: bytes, limits: Limits | None = None) -> Any:
         b"openapi: 3.1.0\na: [1.10, true, null]",
         b"{openapi: 3.1.0, a: [1.10, true, ~]}",
         b'{"openapi": "3.1.0", # YAML, though it begins like JSON\n "a": [1.10, true, null,]}',
+        b'{"openapi": "3.1.0", // as in JavaScript\n "a": [1.10, /* , */ true, null,],}',
     ],
 )
 def test_json_and_yaml_read_the_same_in_any_encoding(raw: bytes) -> None:
@@ -63,6 +65,23 @@ def test_broken_json_names_line_and_column() -> None:
     assert caught.value.details == {"line": 2, "column": 12}
 
 
+@pytest.mark.parametrize(
+    "written", ['"a\tb"', '"a\nb"', '"a", // a comment', '"a" /* another */', '"a,}]", ', '"// a", "b": "/* a */",']
+)
+def test_loose_json_is_read_with_a_warning_of_where_it_is(written: str) -> None:
+    findings = Findings()
+    document = read_document(f'{{"a": {written}\n}}'.encode(), Budget(Limits()), findings)
+    assert document["a"] == written.split('"')[1]
+    (warning,) = findings.warnings()
+    assert (warning.code, warning.message.startswith("The document is not valid JSON at line")) == ("loose_json", True)
+
+
+@pytest.mark.parametrize("piece", ["/*", "//", "/* *", ", ", '"', '"\\', ",\n"])
+def test_loose_json_that_never_ends_is_refused(piece: str) -> None:
+    with pytest.raises(DocumentUnreadable):
+        read(b'{"a": [' + piece.encode() * 500_000)
+
+
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_json_nested_past_the_parser_is_refused(opening: bytes) -> None:
     with pytest.raises(DocumentTooComplex) as caught:
@@ -92,18 +111,30 @@ def test_equal_json_keys_are_told_with_their_place() -> None:
     assert [(w.code, w.pointer) for w in findings.warnings()] == [("duplicate_key", "/a/0/b")]
 
 
-@pytest.mark.parametrize("version", ["3.0", "3.0.0", "3.0.4", "3.1.0", "3.1.1", "3.2.0", "3.0.0-rc2"])
+@pytest.mark.parametrize("version", ["3.0", "3.0.0", "3.0.4", "3.1.0", "3.1.1", "3.2.0", "3.0.0-rc2", "3"])
 def test_versions_3_are_taken_as_written(version: str) -> None:
     assert openapi_version({"openapi": version}) == version
 
 
-@pytest.mark.parametrize("version", ["2.0", "2"])
+def test_a_version_with_a_v_is_taken_without_it() -> None:
+    assert openapi_version({"openapi": " v3.1.0 "}) == "3.1.0"
+
+
+@pytest.mark.parametrize("version", ["2.0", "2", "2.0.0", Numeral("2.0")])
 def test_swagger_2_is_taken(version: str) -> None:
     assert openapi_version({"swagger": version}) == "2.0"
 
 
 @pytest.mark.parametrize(
-    "document", [{"swagger": "1.2"}, {"swagger": "3.0"}, {"openapi": "2.0"}, {"openapi": "4.0.0"}, {"openapi": None}]
+    "document",
+    [
+        {"swagger": "1.2"},
+        {"swagger": "3.0"},
+        {"openapi": "2.0"},
+        {"openapi": "4.0.0"},
+        {"openapi": "3.3.0"},
+        {"openapi": None},
+    ],
 )
 def test_other_versions_are_refused_by_name(document: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedVersion) as caught:
@@ -113,7 +144,13 @@ def test_other_versions_are_refused_by_name(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("document", "message"),
-    [({"info": {}, "item": []}, "Postman"), ({"log": {}}, "HAR"), ({"paths": {}}, "`openapi` or `swagger`")],
+    [
+        ({"info": {}, "item": []}, "Postman"),
+        ({"log": {}}, "HAR"),
+        ({"asyncapi": "2.6.0"}, "AsyncAPI"),
+        ({"swaggerVersion": "1.2"}, "Swagger 1"),
+        ({"paths": {}}, "`openapi` or `swagger`"),
+    ],
 )
 def test_other_formats_are_refused_by_name(document: dict[str, Any], message: str) -> None:
     with pytest.raises(NotOpenApi, match=message):

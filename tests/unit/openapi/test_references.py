@@ -51,6 +51,17 @@ def test_references_that_lead_nowhere_are_none(reference: str) -> None:
     assert resolve(document, reference) is None
 
 
+def test_a_schema_is_found_by_the_anchor_it_has() -> None:
+    document = {"a": {"b": [{"$anchor": "here", "x": 1}]}, "example": {"$anchor": "there"}}
+    assert resolve(document, "#here") == {"$anchor": "here", "x": 1}
+    assert resolve(document, "#there") is None
+
+
+def test_a_reference_by_the_documents_own_address_is_local() -> None:
+    document = {"$self": "https://api.example/openapi", "a": 1}
+    assert resolve(document, "https://api.example/openapi#/a") == 1
+
+
 def test_a_reference_into_itself_ends() -> None:
     assert resolve({"a": {"$ref": "#/a/b/c"}}, "#/a/b/c") is None
 

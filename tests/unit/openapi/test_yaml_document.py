@@ -84,11 +84,33 @@ def test_an_unknown_alias_is_refused_with_its_place() -> None:
     assert caught.value.details == {"line": 2, "column": 4}
 
 
-@pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!include", "!<tag:example.org,2024:x>"])
+@pytest.mark.parametrize("tag", ["!!python/object/apply:os.system", "!<tag:example.org,2024:x>"])
 @pytest.mark.parametrize("value", ["x", "[x]", "{x: y}"])
-def test_a_tag_that_openapi_does_not_know_is_refused(tag: str, value: str) -> None:
+def test_a_tag_that_asks_for_an_object_is_refused(tag: str, value: str) -> None:
     with pytest.raises(DocumentUnreadable, match="tag"):
         read(f"a: {tag} {value}")
+
+
+def test_a_tag_of_somebodys_own_tools_is_left_out_with_a_warning() -> None:
+    text = "a: {b: !Sub 'x ${y}', c: !include [z]}"
+    assert read(text) == {"a": {"b": "x ${y}", "c": ["z"]}}
+    assert codes_and_pointers(text) == [("unknown_tag", "/a/b"), ("unknown_tag", "/a/c")]
+
+
+@pytest.mark.parametrize("text", ["a: 1\n---\n", "---\n---\na: 1", "---\na: 1\n...\n---\n...\n"])
+def test_an_empty_document_beside_the_one_is_no_second_one(text: str) -> None:
+    assert read(text) == {"a": "1"}
+
+
+def test_control_characters_of_another_encoding_are_replaced_with_a_warning() -> None:
+    assert read("a: don\x92t\x7f, caf\xe9") == {"a": "don\ufffdt\ufffd, caf\xe9"}
+    assert codes_and_pointers("a: don\x92t") == [("control_character", "")]
+
+
+def test_two_escaped_halves_are_one_character() -> None:
+    assert read(r'a: "x \ud83d\ude00 y"') == {"a": "x \U0001f600 y"}
+    with pytest.raises(DocumentUnreadable, match="escape"):
+        read(r'a: "x \ud83d y"')
 
 
 def test_a_second_document_is_refused() -> None:

@@ -16,16 +16,21 @@ _VARIABLE = re.compile(r"\{([^{}]*)\}")
 def read_base_path(document: Node) -> str:
     """Return the path of the first server, or Swagger 2's basePath, without a slash at its end; "" for none."""
     if "openapi" in document:
-        servers = document.get("servers")
-        server = servers[0] if isinstance(servers, list) and servers else None
-        address = _fill_in(server) if isinstance(server, dict) else ""
+        address = _first_server(document.get("servers"))
     else:
         address = as_text(document.get("basePath")) or ""
     address = on_one_line(cut(address, MAX_BASE_PATH))
     origin = _ORIGIN.match(address)
     path = _PATH.match(address, origin.end() if origin else 0)
     found = path[0].strip("/") if path else ""
-    return cut(f"/{found}", MAX_BASE_PATH) if found not in ("", ".") else ""
+    steps = "/".join(step for step in found.split("/") if step not in (".", ".."))
+    return cut(f"/{steps}", MAX_BASE_PATH) if steps else ""
+
+
+def _first_server(servers: Any) -> str:
+    """Return the URL of the first server. One that is in no list, or is nothing but a URL, is taken all the same."""
+    server = servers[0] if isinstance(servers, list) and servers else servers
+    return _fill_in(server) if isinstance(server, dict) else as_text(server) or ""
 
 
 def _fill_in(server: Node) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from opdex.openapi.description import Findings
 from opdex.openapi.document import Node
 from opdex.openapi.operations import as_text
-from opdex.openapi.path_items import PATH_ITEM_FIELDS, PathItem
+from opdex.openapi.path_items import ADDITIONAL, PATH_ITEM_FIELDS, PathItem
 from opdex.openapi.plain_text import quoted
 from opdex.openapi.references import References
 
@@ -16,6 +16,8 @@ _OPERATION_FIELDS = frozenset({
 })  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _RESPONSE_KEY = re.compile(r"[1-5](?:[0-9]{2}|XX)|default|x-.*", re.IGNORECASE | re.DOTALL)
+_FIELDS_OF_3_2 = frozenset({"query", ADDITIONAL})
+_ANY_METHOD = "x-amazon-apigateway-any-method"
 _COMPONENT_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -24,12 +26,19 @@ def check(document: Node, items: Iterable[PathItem], references: References, fin
     info = document.get("info")
     if not isinstance(info, dict) or not as_text(info.get("title")):
         findings.add("no_title", "`info.title` is missing.", "info", "title")
+    if "x-ms-paths" in document:
+        findings.add("unread_paths", "`x-ms-paths` is not read; move what stands there to `paths`.", "x-ms-paths")
     servers = document.get("servers")
+    if servers is not None and not isinstance(servers, list):
+        findings.add("unusable_server", "`servers` is not a list.", "servers")
     for number, server in enumerate(servers if isinstance(servers, list) else ()):
         if not isinstance(server, dict) or as_text(server.get("url")) is None or "url" not in server:
             findings.add("unusable_server", "This server has no `url`.", "servers", number)
     _check_component_names(document, findings)
+    later = frozenset() if str(document.get("openapi")).startswith("3.2") else _FIELDS_OF_3_2
     for item in items:
+        for key in sorted(later & item.node.keys()):
+            findings.add("later_version", f"{quoted(key)} is read, though only OpenAPI 3.2 has it.", *item.pointer, key)
         _check_path_item(item, references, findings)
 
 
@@ -48,6 +57,10 @@ def _check_component_names(document: Node, findings: Findings) -> None:
 def _check_path_item(item: PathItem, references: References, findings: Findings) -> None:
     read = {operation.pointer[-1] for operation in item.operations}
     _check_fields(item.node, PATH_ITEM_FIELDS | read, findings, *item.pointer)
+    if _ANY_METHOD in item.node:
+        findings.add(
+            "any_method", "An operation for any method is not read; name its methods.", *item.pointer, _ANY_METHOD
+        )
     shared = _Parameters(item.node, references, findings, *item.pointer)
     placeholders = set(_PLACEHOLDER.findall(item.name))
     for operation in item.operations:
@@ -78,6 +91,9 @@ class _Parameters:
         seen: set[tuple[str, str]] = set()
         parameters = node.get("parameters")
         references.count(parameters)
+        if parameters is not None and not isinstance(parameters, list):
+            self.complete = False
+            findings.add("unusable_parameters", "`parameters` is not a list.", *at, "parameters")
         for number, parameter in enumerate(parameters if isinstance(parameters, list) else ()):
             parameter = references.resolve(parameter)
             if not isinstance(parameter, dict):

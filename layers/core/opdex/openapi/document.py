@@ -18,13 +18,23 @@ Node = Mapping[str, Any]
 
 # One that never ends is taken to the end of the text: failing there would be tried again at each quote inside it.
 _JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_VERSION_3 = re.compile(r"3\.[012](?:[.-][\w.-]{1,20})?")
+_JSON_COMMENT = re.compile(rf"({_JSON_STRING.pattern})|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?", re.DOTALL)
+_JSON_COMMA = re.compile(rf"({_JSON_STRING.pattern})|,(?=\s*+[}}\]])", re.DOTALL)
+_MAX_REPEATED = 1000  # mappings of which the keys that are there twice are told
+_VERSION_2 = re.compile(r"2(?:\.0){0,2}")
+_VERSION_3 = re.compile(r"3(?:\.[012](?:[.-][\w.-]{1,20})?)?")
 # Text in braces that is no JSON may still be YAML's flow style; a large one never is, and reading it twice takes long.
 _MAX_FLOW_YAML = 1024 * 1024
+_OTHER_FORMATS = {
+    "swaggerVersion": "a resource listing of Swagger 1", "asyncapi": "an AsyncAPI document",
+    "arazzo": "an Arazzo document", "overlay": "an OpenAPI overlay", "smithy": "a Smithy model",
+    "discoveryVersion": "a Google discovery document", "$schema": "a JSON schema",
+}  # fmt: skip
 _DATA = frozenset({"example", "examples", "default", "enum", "const", "value"})
 _NAMES = frozenset({
     "properties", "patternProperties", "$defs", "definitions", "schemas", "parameters", "headers", "responses",
-    "requestBodies", "links", "callbacks", "pathItems", "paths", "webhooks", "content",
+    "requestBodies", "links", "callbacks", "pathItems", "paths", "webhooks", "content", "mediaTypes", "encoding",
+    "dependentSchemas", "securitySchemes", "additionalOperations",
 })  # fmt: skip
 
 
@@ -61,10 +71,10 @@ def openapi_version(document: Node) -> str:
         if field not in document:
             continue
         version = document[field]
-        version = on_one_line(version) if isinstance(version, str) else ""
+        version = on_one_line(version).removeprefix("v") if isinstance(version, str) else ""
         if field == "openapi" and _VERSION_3.fullmatch(version):
             return version
-        if field == "swagger" and version in ("2.0", "2"):
+        if field == "swagger" and _VERSION_2.fullmatch(version):
             return "2.0"
         raise UnsupportedVersion(
             f"`{field}: {quoted(document[field])}` is not understood; swagger 2.0 and openapi 3.0 to 3.2 are.",
@@ -74,6 +84,9 @@ def openapi_version(document: Node) -> str:
         raise NotOpenApi("This is a Postman collection; export the API as OpenAPI and send that.")
     if isinstance(document.get("log"), dict):
         raise NotOpenApi("This is an HTTP archive (HAR), not an OpenAPI description.")
+    for field, other in _OTHER_FORMATS.items():
+        if field in document:
+            raise NotOpenApi(f"This is {other}, not an OpenAPI description; export the API as OpenAPI and send that.")
     raise NotOpenApi("The document has no `openapi` or `swagger` field with the version that it follows; add it.")
 
 
@@ -139,27 +152,42 @@ def _read_json_or_yaml(text: str, budget: Budget, findings: Findings) -> object:
     try:
         return _read_json(text, budget, findings)
     except json.JSONDecodeError as error:
-        if len(text) <= _MAX_FLOW_YAML:
-            try:
-                return read_yaml(text, budget, findings)
-            except DocumentUnreadable:
-                pass  # it looks like JSON, so the JSON error helps more
-        raise DocumentUnreadable(
-            f"The document is not valid JSON at line {error.lineno}, column {error.colno}: {error.msg}.",
-            line=error.lineno,
-            column=error.colno,
-        ) from None
+        problem = error
+    try:
+        document = _read_json(_without_comments(text), budget, findings, strict=False)
+    except json.JSONDecodeError:
+        pass
+    else:
+        findings.add("loose_json", f"{_json_problem(problem)} It was read all the same.")
+        return document
+    if len(text) <= _MAX_FLOW_YAML:
+        try:
+            return read_yaml(text, budget, findings)
+        except DocumentUnreadable:
+            pass  # it looks like JSON, so the JSON error helps more
+    raise DocumentUnreadable(_json_problem(problem), line=problem.lineno, column=problem.colno)
 
 
-def _read_json(text: str, budget: Budget, findings: Findings) -> object:
-    # Counted before anything is built: a document of 32 MB can hold ten million empty lists.
+def _json_problem(error: json.JSONDecodeError) -> str:
+    problem = error.msg.removesuffix(" at")
+    return f"The document is not valid JSON at line {error.lineno}, column {error.colno}: {problem}."
+
+
+def _without_comments(text: str) -> str:
+    """Return JSON as its readers mean it: without comments, and without commas that nothing follows."""
+    text = _JSON_COMMENT.sub(lambda found: found[1] or "", text)
+    return _JSON_COMMA.sub(lambda found: found[1] or "", text)
+
+
+def _read_json(text: str, budget: Budget, findings: Findings, *, strict: bool = True) -> object:
+    # Counted before anything is built: a document of 64 MB can hold twenty million empty lists.
     if _separators(text) > budget.limits.max_nodes:
         budget.check_nodes(_separators(_JSON_STRING.sub('""', text)))
     repeated: dict[int, tuple[dict[str, Any], list[str]]] = {}  # by identity; what is held is not freed and mistaken
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         items = dict(pairs)
-        if len(items) != len(pairs):
+        if len(items) != len(pairs) and len(repeated) < _MAX_REPEATED:
             seen: set[str] = set()
             twice = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
             repeated[id(items)] = items, twice
@@ -168,7 +196,12 @@ def _read_json(text: str, budget: Budget, findings: Findings) -> object:
     try:
         # Numbers stay as written, as in YAML: `1.10` is a version, not 1.1.
         document = json.loads(
-            text, object_pairs_hook=mapping, parse_int=Numeral, parse_float=Numeral, parse_constant=str
+            text,
+            strict=strict,
+            object_pairs_hook=mapping,
+            parse_int=Numeral,
+            parse_float=Numeral,
+            parse_constant=str,
         )
     except RecursionError:
         budget.check_depth(math.inf)

@@ -49,7 +49,7 @@ class _Reader:
         self.path = item.name
 
     def operation(self, taken: dict[str, int]) -> Operation:
-        path = self.path
+        path = self.path.strip()
         if not path.startswith("/"):
             path = f"/{path}"
             self.findings.add(
@@ -77,7 +77,7 @@ class _Reader:
             summary=summary,
             description=description,
             tags=self._tags(),
-            deprecated=self.node.get("deprecated") in (True, "true"),
+            deprecated=is_set(self.node.get("deprecated")),
             text=text,
             text_hash=hash_text(text),
         )
@@ -106,7 +106,7 @@ class _Reader:
             return ()
         self.references.count(written)
         tags = [
-            self._line(as_text(tag) or "", MAX_TAG, "tags")
+            self._line(as_text(_name_of(tag)) or "", MAX_TAG, "tags")
             for tag in (written if isinstance(written, list) else [written])
         ]
         usable = tuple(dict.fromkeys(filter(None, tags)))
@@ -130,6 +130,16 @@ class _Reader:
         if len(text) > limit:
             self.findings.add("text_cut", f"`{field}` is cut to {limit} characters.", *self.tokens, field)
         return cut(text, limit)
+
+
+def is_set(value: Any) -> bool:
+    """Return whether a value means yes, as it does in JSON, in any YAML, or as text."""
+    return value is True or (isinstance(value, str) and value.lower() in ("true", "yes", "on"))
+
+
+def _name_of(tag: Any) -> Any:
+    """Return what a tag is called, also where it is written as where tags are declared."""
+    return tag.get("name") if isinstance(tag, dict) else tag
 
 
 def as_text(value: Any) -> str | None:

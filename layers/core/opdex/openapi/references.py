@@ -1,6 +1,8 @@
 """Local references (``#/…``) within one document. Nothing is ever read from a disk or the network."""
 
+import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,6 +15,7 @@ _MISSING = object()
 # A pointer may lead through a mapping that is itself a reference, whose pointer may do so again.
 _MAX_DETOURS = 8
 _MAX_POINTER = 10_000  # characters
+_ANCHOR = re.compile(r"#[A-Za-z_][\w.-]*")
 
 
 class References:
@@ -25,6 +28,8 @@ class References:
         self._document = document
         self._budget = budget
         self._targets: dict[str, Any] = {}
+        own_address = document.get("$self")  # of OpenAPI 3.2
+        self._own_address = own_address if isinstance(own_address, str) else ""
 
     def resolve(self, node: Any) -> Any:
         """Return what the node stands for: itself, or what its ``$ref`` leads to in the end; None for nothing.
@@ -61,8 +66,19 @@ class References:
                 code, message = broken[reference]
                 findings.add(code, message, *tokens)
 
+    @cached_property
+    def _anchors(self) -> dict[str, Node]:
+        """The schemas that have a name of their own (``$anchor``); hardly any document refers to one."""
+        anchors: dict[str, Node] = {}
+        for node, _ in places(self._document):
+            self._budget.check_time()
+            for keyword in ("$anchor", "$dynamicAnchor"):
+                if isinstance(name := node.get(keyword), str):
+                    anchors.setdefault(name, node)
+        return anchors
+
     def _problem(self, reference: str) -> tuple[str, str] | None:
-        if not reference.startswith("#"):
+        if not reference.removeprefix(self._own_address).startswith("#"):
             return "external_reference", f"{quoted(reference)} is outside of this document and was not followed."
         if self._follow(reference, 0) is _MISSING:
             return "unresolved_reference", f"{quoted(reference)} leads nowhere, or only to itself."
@@ -89,8 +105,11 @@ class References:
 
     def _look_up(self, reference: str, detours: int) -> Any:
         """Return what is at a local JSON pointer, or _MISSING."""
+        reference = reference.removeprefix(self._own_address)
         if reference == "#":
             return self._document
+        if _ANCHOR.fullmatch(reference):
+            return self._anchors.get(reference[1:], _MISSING)
         if not reference.startswith("#/") or len(reference) > _MAX_POINTER or detours > _MAX_DETOURS:
             return _MISSING
         node: Any = self._document

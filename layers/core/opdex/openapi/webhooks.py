@@ -3,7 +3,7 @@
 from opdex.openapi.description import Findings, Webhook
 from opdex.openapi.document import Node
 from opdex.openapi.limits import Budget
-from opdex.openapi.operations import as_text
+from opdex.openapi.operations import as_text, is_set
 from opdex.openapi.path_items import read_path_items
 from opdex.openapi.plain_text import cut, on_one_line
 from opdex.openapi.references import References
@@ -28,7 +28,7 @@ def read_webhooks(document: Node, references: References, budget: Budget, findin
                     summary=_line(node.get("summary"), MAX_WEBHOOK_SUMMARY)
                     or _line(node.get("description"), MAX_WEBHOOK_SUMMARY)
                     or _line(item.node.get("summary"), MAX_WEBHOOK_SUMMARY),
-                    deprecated=node.get("deprecated") in (True, "true"),
+                    deprecated=is_set(node.get("deprecated")),
                 )
             )
     if len(webhooks) > MAX_WEBHOOKS:

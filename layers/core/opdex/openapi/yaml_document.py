@@ -6,9 +6,17 @@ any other scalar is the string that was written, which is also how the JSON side
 the parser's events, one at a time, is faster than the loaders, cannot overflow the stack, and can stop at any moment.
 """
 
+import re
 from typing import Any, Final
 
-from yaml import CollectionEndEvent, DocumentStartEvent, MappingStartEvent, ScalarEvent, StreamEndEvent
+from yaml import (
+    CollectionEndEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    StreamEndEvent,
+)
 from yaml._yaml import CParser
 from yaml.error import MarkedYAMLError, YAMLError
 from yaml.events import AliasEvent, CollectionStartEvent, NodeEvent
@@ -28,6 +36,10 @@ _TYPED_TAGS = frozenset({_CORE + "null", _CORE + "bool"})
 _KNOWN_TAGS = frozenset({None, "!", *(_CORE + name for name in (
     "str", "int", "float", "bool", "null", "map", "seq", "set", "omap", "timestamp", "binary", "merge", "value",
 ))})  # fmt: skip
+# Python writes them, and so do those who mistook one encoding for another; YAML has none of them.
+_NOT_IN_YAML = re.compile("[\x7f-\x84\x86-\x9f]")
+# Half a character each, as JSON has them; libyaml takes no halves, though some write YAML with them.
+_HALVES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 # Each directive is compared with all those before it, within one event, where no time limit reaches.
 _MAX_TAG_DIRECTIVES = 100
 
@@ -56,10 +68,11 @@ class _Frame:
 class _Composer:
     def __init__(self, budget: Budget, findings: Findings) -> None:
         self.budget = budget
-        self.max_nodes = budget.limits.max_nodes
+        self.max_nodes, self.max_depth = budget.limits.max_nodes, budget.limits.max_depth
         self.findings = findings
         self.anchors: dict[str | None, tuple[Any, int]] = {}
         self.documents: list[Any] = []
+        self.begin_line = 1
         self.frame = _Frame(self.documents)
         self.outer: list[_Frame] = []
 
@@ -82,17 +95,25 @@ class _Composer:
                 self._end()
             elif isinstance(event, AliasEvent):
                 self._take_alias(event)
-            elif isinstance(event, DocumentStartEvent) and self.documents:
-                line, _ = _place(event)
-                raise DocumentUnreadable(
-                    f"A second YAML document begins at line {line}; send one document alone.", line=line
-                )
+            elif isinstance(event, DocumentStartEvent):
+                self.begin_line, _ = _place(event)
+            elif isinstance(event, DocumentEndEvent):
+                self._end_document()
             elif isinstance(event, StreamEndEvent):
                 return self.documents[0] if self.documents else None
 
+    def _end_document(self) -> None:
+        if self.documents[-1] is None:  # a line of dashes too many, at the top or at the bottom
+            self.documents.pop()
+        elif len(self.documents) > 1:
+            line = self.begin_line
+            raise DocumentUnreadable(
+                f"A second YAML document begins at line {line}; send one document alone.", line=line
+            )
+
     def _take_scalar(self, event: ScalarEvent) -> None:
         if event.tag not in _KNOWN_TAGS:
-            _refuse_tag(event)
+            self._take_tag(event)
         text, frame = event.value, self.frame
         if frame.key is _NONE_YET and isinstance(frame.items, dict):
             # Keys are never typed: `on:` and `200:` are what they look like.
@@ -110,9 +131,10 @@ class _Composer:
 
     def _begin(self, event: CollectionStartEvent) -> None:
         if event.tag not in _KNOWN_TAGS:
-            _refuse_tag(event)
+            self._take_tag(event)
         self.outer.append(self.frame)
-        self.budget.check_depth(len(self.outer), line=_place(event)[0])
+        if len(self.outer) > self.max_depth:
+            self.budget.check_depth(len(self.outer), line=_place(event)[0])
         self.frame = _Frame({} if isinstance(event, MappingStartEvent) else [], event.anchor)
         if event.anchor is not None:
             self.anchors[event.anchor] = _STILL_OPEN
@@ -125,6 +147,20 @@ class _Composer:
             self.anchors[done.anchor] = (done.items, done.size)
         self.frame = self.outer.pop()
         self._add(done.items, done.size)
+
+    def _take_tag(self, event: NodeEvent) -> None:
+        """Leave out a tag of the publisher's own tools, such as ``!Sub``; refuse one that asks for an object."""
+        tag = getattr(event, "tag", "")
+        line, column = _place(event)
+        if not tag.startswith("!"):
+            raise DocumentUnreadable(
+                f"The YAML tag {quoted(tag)} at line {line} is not part of OpenAPI; remove it.",
+                line=line,
+                column=column,
+            )
+        key = [self.frame.key] if isinstance(self.frame.key, str) else []
+        message = f"The YAML tag {quoted(tag)} means nothing here; it was left out."
+        self.findings.add("unknown_tag", message, *self._path(), *key)
 
     def _take_alias(self, event: AliasEvent) -> None:
         found = self.anchors.get(event.anchor)
@@ -194,19 +230,12 @@ def _place(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _refuse_tag(event: NodeEvent) -> None:
-    line, column = _place(event)
-    tag = quoted(getattr(event, "tag", ""))
-    raise DocumentUnreadable(
-        f"The YAML tag {tag} at line {line} is not part of OpenAPI; remove it.", line=line, column=column
-    )
-
-
 def read_yaml(text: str, budget: Budget, findings: Findings) -> Any:
     """Return the data of one YAML document: dicts with string keys, lists, strings, booleans and None.
 
     Raises DocumentUnreadable with line and column, or DocumentTooComplex with the limit that was passed.
     """
+    text = _mended(text, findings)
     try:
         return _Composer(budget, findings).compose(text)
     except MarkedYAMLError as error:
@@ -223,3 +252,13 @@ def read_yaml(text: str, budget: Budget, findings: Findings) -> Any:
             "remove control characters.",
             position=position,
         ) from None
+
+
+def _mended(text: str, findings: Findings) -> str:
+    """Return the text without what libyaml refuses and a reader would hardly see."""
+    if ("\x7f" in text or not text.isascii()) and _NOT_IN_YAML.search(text):
+        findings.add("control_character", "Control characters, which YAML does not allow, were replaced.")
+        text = _NOT_IN_YAML.sub("\ufffd", text)
+    if "\\u" in text:
+        text = _HALVES.sub(lambda pair: bytes.fromhex(pair[1] + pair[2]).decode("utf-16-be"), text)
+    return text
