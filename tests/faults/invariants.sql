@@ -133,7 +133,7 @@ WHERE attempts <> 1 + crashes + failures AND NOT (attempts = 0 AND claims = 0 AN
 -- Claims see what was committed before them. The second between leaves no doubt about which came first.
 WITH asked AS (
     SELECT c.job_id, c.number, c.claim_began, c.seen, fresh.after, text,
-           sha256(convert_to(E'1\n' || text, 'UTF8')) AS text_hash
+           sha256(convert_to(%(scheme)s || E'\n' || text, 'UTF8')) AS text_hash
     FROM fault_calls_of_leases c
     CROSS JOIN LATERAL unnest(c.texts) AS text
     JOIN (SELECT job_id, max(fresh_after) AS after FROM fault_journal GROUP BY job_id) fresh ON fresh.job_id = c.job_id
@@ -147,7 +147,7 @@ WHERE NOT EXISTS (
 -- name: repeated_text_that_the_same_worker_had_written
 WITH asked AS (
     SELECT c.job_id, c.number, c.holder, c.claimed_at, c.began, fresh.after, text,
-           sha256(convert_to(E'1\n' || text, 'UTF8')) AS text_hash
+           sha256(convert_to(%(scheme)s || E'\n' || text, 'UTF8')) AS text_hash
     FROM fault_calls_of_leases c
     CROSS JOIN LATERAL unnest(c.texts) AS text
     JOIN (SELECT job_id, max(fresh_after) AS after FROM fault_journal GROUP BY job_id) fresh ON fresh.job_id = c.job_id
@@ -165,7 +165,7 @@ WITH unwritten AS (
     SELECT c.* FROM fault_calls_of_leases c
     WHERE c.verdict = 'good' AND NOT EXISTS (
         SELECT FROM unnest(c.texts) AS text JOIN fault_vectors v
-          ON v.text_hash = sha256(convert_to(E'1\n' || text, 'UTF8')) AND v.is_made
+          ON v.text_hash = sha256(convert_to(%(scheme)s || E'\n' || text, 'UTF8')) AND v.is_made
          AND v.at > c.claimed_at - interval '5 s' AND (c.left_at IS NULL OR v.at <= c.left_at))
 )
 SELECT job_id, number, holder, left_by, count(*) AS calls,
