@@ -281,7 +281,8 @@ def sweep(engine: Engine, seconds: float = 60.0) -> Refreshed:
 
 def minutes_to_next(engine: Engine) -> int:
     (row,) = engine.sql("SELECT extract(epoch FROM next_fetch_at - now())::float AS seconds FROM specs")
-    return round(row["seconds"] / _MINUTE)
+    seconds: float = row["seconds"]
+    return round(seconds / _MINUTE)
 
 
 def test_due_specs_are_refreshed_when_the_sweep_passes(
