@@ -3,6 +3,7 @@
 import argparse
 import json
 import secrets
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--emulator-jobs", type=int, default=8, help="each is killed four times on the emulator")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that what runs is ended with it
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     with scratch_folder(_FOLDER) as folder:
