@@ -4,67 +4,15 @@ import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from opdex.http.app import BASE_PATH, Api
-from opdex.http.context import ApiContext
-from opdex.http.keys_store import create_key
-from opdex.settings import ApiSettings
-from tests.gateway import Answer, Gateway
+from opdex.http.app import BASE_PATH
+from tests.gateway import Gateway
+from tests.integration.conforming import upload
 from tests.integration.engine import Engine, document, things
-
-
-class ConformingGateway(Gateway):
-    """Fails where an answer is not what /openapi.json says of it."""
-
-    description: dict[str, Any] | None = None
-
-    def call(self, method: str, path: str, *arguments: Any, **named: Any) -> Answer:
-        answer = super().call(method, path, *arguments, **named)
-        if self.description is not None:
-            schema = self._schema(method, path.partition("?")[0], answer)
-            if schema is not None:
-                Draft202012Validator({**schema, "components": self.description["components"]}).validate(answer.json)
-        return answer
-
-    def _schema(self, method: str, path: str, answer: Answer) -> dict[str, Any] | None:
-        assert self.description is not None
-        for template, item in self.description["paths"].items():
-            if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path) and method.lower() in item:
-                response = item[method.lower()]["responses"][str(answer.status)]
-                content = response.get("content", {}).get("application/json")
-                return content["schema"] if content else None
-        raise AssertionError(f"{method} {path} is not described")
-
-
-@pytest.fixture
-def gateway(engine: Engine, database_url: str) -> Gateway:
-    """The API on the engine's database, called with an admin's key."""
-    settings = ApiSettings(database_url=database_url, embed_queue_url="unused")
-    context = ApiContext(settings, engine.database, engine.wake_ups, lambda: engine.embedder)
-    key = engine.transact(lambda c: create_key(c, "test", "admin", None)).key
-    gateway = ConformingGateway(Api(context), key=key)
-    gateway.description = gateway.call("GET", "/openapi.json").json
-    return gateway
-
-
-@pytest.fixture
-def crm(gateway: Gateway) -> str:
-    """The address of a catalog."""
-    answer = gateway.call("POST", f"{BASE_PATH}/api-catalogs", {"id": "crm", "name": "CRM", "version": "1"})
-    assert answer.status == 201
-    return f"{BASE_PATH}/api-catalogs/crm"
-
-
-def upload(gateway: Gateway, spec: str, summaries: list[str]) -> Answer:
-    return gateway.call(
-        "PUT", f"{spec}/upload", gzip.compress(document(summaries)), headers={"Content-Type": "application/gzip"}
-    )
 
 
 def test_document_goes_in_and_its_operations_are_found(gateway: Gateway, crm: str, engine: Engine) -> None:

@@ -91,7 +91,7 @@ def test_one_spec_is_embedded_again_and_a_worker_woken(
 @pytest.mark.parametrize(
     ("name", "path"), [("reembed_catalog", "/reembed"), ("retry_failed", "/embedding-jobs/retry-failed")]
 )
-def test_many_specs_are_embedded_again_and_one_worker_woken(
+def test_many_specs_are_embedded_again_and_a_worker_woken_for_each(
     gateway: Gateway, wake_ups: FakeWakeUps, monkeypatch: pytest.MonkeyPatch, name: str, path: str
 ) -> None:
     monkeypatch.setattr("opdex.catalog.store.get_catalog", lambda connection, catalog_id: None)
@@ -99,7 +99,7 @@ def test_many_specs_are_embedded_again_and_one_worker_woken(
     jobs = [Enqueued(job_id=31, created=True), Enqueued(job_id=7, created=False)]
     answering(monkeypatch, f"opdex.jobs.enqueue.{name}", jobs)
     got = gateway.call("POST", CRM + path)
-    assert (got.status, wake_ups.sent) == (202, [31, 31])
+    assert (got.status, wake_ups.sent) == (202, [31, 7, 31])
     assert got.json["jobs"] == [{"job_id": 31, "created": True}, {"job_id": 7, "created": False}]
     answering(monkeypatch, f"opdex.jobs.enqueue.{name}", [])
     assert gateway.call("POST", CRM + path).json["jobs"] == []

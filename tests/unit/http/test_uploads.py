@@ -329,7 +329,10 @@ def test_list_that_does_not_fit_into_one_answer_goes_on_at_next(
 ) -> None:
     names = sorted(f"spec-{n}" for n in range(1000))
     specs = [STORED.model_copy(update={"spec_name": name, "base_path": "/" + '"' * 3000}) for name in names]
-    monkeypatch.setattr("opdex.catalog.store.list_specs", lambda *_: specs[::-1])
+    monkeypatch.setattr(
+        "opdex.catalog.store.list_specs",
+        lambda _, __, limit, after: [spec for spec in specs if spec.spec_name > (after or "")][:limit],
+    )
     path = SPEC.removesuffix("/users")
     page = gateway.call("GET", path).json
     seen = [spec["spec_name"] for spec in page["specs"]]

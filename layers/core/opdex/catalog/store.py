@@ -1,11 +1,11 @@
-"""Catalogs and specs: create, list, read, delete. All in the caller's transaction."""
+"""Catalogs and specs: create, list, read, update, delete. All in the caller's transaction."""
 
 from psycopg.errors import UniqueViolation
 
 from opdex.catalog.models import Catalog, Spec
 from opdex.database import Connection, load_statements
 from opdex.errors import CatalogExists, CatalogNotFound, SpecNotFound
-from opdex.jobs.enqueue import cancel_of_spec
+from opdex.jobs.enqueue import cancel_of_catalog, cancel_of_spec
 
 _SQL = load_statements("opdex.catalog", "store.sql")
 
@@ -24,9 +24,34 @@ def create_catalog(
     try:
         connection.execute(_SQL["create_catalog"], values)
     except UniqueViolation as error:
-        same = f"the id '{id}'" if error.diag.constraint_name == "catalogs_pkey" else f"'{name}' version '{version}'"
-        raise CatalogExists(f"There is a catalog with {same} already.") from None
+        raise catalog_exists(error, id, name, version) from None
     return get_catalog(connection, id)
+
+
+def update_catalog(
+    connection: Connection,
+    catalog_id: str,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    display_name: str | None = None,
+    description: str | None = None,
+) -> Catalog:
+    """Change what is given of a catalog. Raises CatalogNotFound, and CatalogExists on another's name and version."""
+    before = get_catalog(connection, catalog_id)
+    values = {"name": name, "version": version, "display_name": display_name, "description": description}
+    try:
+        connection.execute(_SQL["update_catalog"], {"id": catalog_id, **values})
+    except UniqueViolation as error:
+        raise catalog_exists(error, catalog_id, name or before.name, version or before.version) from None
+    return get_catalog(connection, catalog_id)
+
+
+def catalog_exists(error: UniqueViolation, catalog_id: str, name: str, version: str) -> CatalogExists:
+    """Return the error for a catalog whose id, or whose name and version, another one has."""
+    is_id = error.diag.constraint_name == "catalogs_pkey"
+    same = f"the id '{catalog_id}'" if is_id else f"the name '{name}' and the version '{version}'"
+    return CatalogExists(f"There is a catalog with {same} already.")
 
 
 def list_catalogs(connection: Connection, limit: int, after: str | None = None) -> list[Catalog]:
@@ -49,14 +74,17 @@ def delete_catalog(connection: Connection, catalog_id: str) -> None:
     values = {"catalog_id": catalog_id}
     if connection.execute(_SQL["lock_catalog"], values).fetchone() is None:
         raise CatalogNotFound(f"No catalog '{catalog_id}'.")
-    for spec in connection.execute(_SQL["lock_specs"], values).fetchall():
-        cancel_of_spec(connection, spec["id"])
+    connection.execute(_SQL["lock_specs"], values)
+    cancel_of_catalog(connection, catalog_id)
     connection.execute(_SQL["delete_catalog"], values)
 
 
-def list_specs(connection: Connection, catalog_id: str) -> list[Spec]:
-    """Return a catalog's specs by name. Raises CatalogNotFound."""
-    rows = connection.execute(_SQL["list_specs"], {"catalog_id": catalog_id, "spec_name": None}).fetchall()
+def list_specs(
+    connection: Connection, catalog_id: str, limit: int | None = None, after: str | None = None
+) -> list[Spec]:
+    """Return a catalog's specs by name, from the one after ``after``. Raises CatalogNotFound."""
+    values = {"catalog_id": catalog_id, "spec_name": None, "limit": limit, "after": after}
+    rows = connection.execute(_SQL["list_specs"], values).fetchall()
     if not rows:
         get_catalog(connection, catalog_id)
     return [Spec(**row) for row in rows]
@@ -64,7 +92,8 @@ def list_specs(connection: Connection, catalog_id: str) -> list[Spec]:
 
 def get_spec(connection: Connection, catalog_id: str, spec_name: str) -> Spec:
     """Return one spec. Raises CatalogNotFound, SpecNotFound."""
-    row = connection.execute(_SQL["list_specs"], {"catalog_id": catalog_id, "spec_name": spec_name}).fetchone()
+    values = {"catalog_id": catalog_id, "spec_name": spec_name, "limit": 1, "after": None}
+    row = connection.execute(_SQL["list_specs"], values).fetchone()
     if row is None:
         raise _no_spec(connection, catalog_id, spec_name)
     return Spec(**row)

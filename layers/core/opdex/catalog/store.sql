@@ -4,6 +4,13 @@
 INSERT INTO catalogs (id, name, version, display_name, description)
 VALUES (%(id)s, %(name)s, %(version)s, %(display_name)s, %(description)s)
 
+-- name: update_catalog
+UPDATE catalogs SET
+    name = coalesce(%(name)s, name), version = coalesce(%(version)s, version),
+    display_name = coalesce(%(display_name)s, display_name), description = coalesce(%(description)s, description),
+    updated_at = now()
+WHERE id = %(id)s
+
 -- name: list_catalogs
 SELECT c.*, coalesce(held.spec_count, 0) AS spec_count, coalesce(held.operation_count, 0) AS operation_count
 FROM catalogs c
@@ -25,6 +32,7 @@ SELECT id FROM specs WHERE catalog_id = %(catalog_id)s ORDER BY id FOR NO KEY UP
 DELETE FROM catalogs WHERE id = %(catalog_id)s
 
 -- name: list_specs
+-- In an order of its own, since the database's depends on its locale.
 SELECT s.catalog_id, s.spec_name, s.source_kind, s.source_url, r.base_path, r.title, r.openapi_version, r.revision,
        r.content_sha256, r.bytes, r.operation_count, coalesce(p.operation_count, 0) AS embedding_count,
        s.created_at, s.updated_at, s.last_fetched_at, s.refresh_hours AS refresh_every_hours,
@@ -38,8 +46,10 @@ LEFT JOIN revisions p ON p.spec_id = s.id AND p.revision = s.published_revision
 LEFT JOIN LATERAL (
     SELECT jobs.id, jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER BY -jobs.id LIMIT 1
 ) j ON true
-WHERE s.catalog_id = %(catalog_id)s AND (%(spec_name)s::text IS NULL OR s.spec_name = %(spec_name)s)
-ORDER BY s.spec_name
+WHERE s.catalog_id = %(catalog_id)s
+  AND (%(spec_name)s::text IS NULL OR s.spec_name = %(spec_name)s)
+  AND (%(after)s::text IS NULL OR s.spec_name COLLATE "C" > %(after)s)
+ORDER BY s.spec_name COLLATE "C" LIMIT %(limit)s
 
 -- name: lock_spec
 SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s FOR NO KEY UPDATE

@@ -34,7 +34,7 @@ class CatalogPage(BaseModel):
 
 
 class SpecList(BaseModel):
-    """A catalog's specs by name, each with its first warnings; ``next`` is there only where they do not all fit."""
+    """A catalog's specs by name, each with its first warnings; ``next`` is there where they are more, or do not fit."""
 
     specs: list[Spec]
     next: Next = None

@@ -1,12 +1,13 @@
-"""Catalogs: list, create, read, delete."""
+"""Catalogs: list, create, read, update, clone, delete."""
 
 from opdex.catalog import store
+from opdex.catalog.clone import clone_catalog as clone
 from opdex.catalog.models import Catalog
-from opdex.errors import CatalogExists, CatalogNotFound
+from opdex.errors import CatalogExists, CatalogNotFound, MalformedRequest
 from opdex.http.answers import CatalogPage
 from opdex.http.context import ApiContext
 from opdex.http.cursors import decode_cursor, name_position, page
-from opdex.http.requests import CatalogDraft, CatalogId, Cursor, Limit
+from opdex.http.requests import CatalogChanges, CatalogDraft, CatalogId, Cursor, Limit
 from opdex.http.routing import Routes
 
 
@@ -44,6 +45,48 @@ def catalog_routes(context: ApiContext) -> Routes:
         """Read a catalog."""
         with transaction() as c:
             return store.get_catalog(c, catalog_id)
+
+    @routes.endpoint(
+        "PUT",
+        "/api-catalogs/<catalog_id>",
+        role="editor",
+        answers={200: "The catalog as it is now."},
+        errors=(CatalogNotFound, CatalogExists),
+    )
+    def update_catalog(catalog_id: CatalogId, changes: CatalogChanges) -> Catalog:
+        """Change what is sent of a catalog."""
+        if changes.id not in (None, catalog_id):
+            raise MalformedRequest("A catalog's id cannot be changed; clone the catalog under another.", field="id")
+        with transaction() as c:
+            return store.update_catalog(c, catalog_id, **changes.model_dump(exclude={"id"}))
+
+    @routes.endpoint(
+        "POST",
+        "/api-catalogs/<catalog_id>/clone",
+        role="editor",
+        answers={201: "The new catalog."},
+        errors=(CatalogNotFound, CatalogExists),
+    )
+    def clone_catalog(catalog_id: CatalogId, draft: CatalogDraft) -> Catalog:
+        """Create a catalog with all specs of another one, as they are at this moment.
+
+        Nothing is embedded again: operations and vectors are shared. A spec that is not embedded yet gets a job of its
+        own. One from a URL is refreshed from there, on the same schedule. Without a `description` it is the same.
+        """
+        model = context.embedder.identity
+        with transaction() as c:
+            made = clone(
+                c,
+                catalog_id,
+                model,
+                id=draft.id,
+                name=draft.name,
+                version=draft.version,
+                display_name=draft.display_name or "",
+                description=draft.description,
+            )
+        context.wake(*made.job_ids)
+        return made.catalog
 
     @routes.endpoint(
         "DELETE",

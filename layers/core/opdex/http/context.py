@@ -37,10 +37,12 @@ class ApiContext:
 
         return Fetcher(self.settings, self.settings.max_document_bytes)
 
-    def wake(self, job_id: int | None) -> None:
-        """Wake a worker, after the commit; one is enough, since each claim wakes the next. Never fails a request.
+    def wake(self, *job_ids: int | None) -> None:
+        """Wake a worker for each of these jobs, as many as there are, after the commit. Never fails a request.
 
-        A second wake-up follows later: the first is lost for long where its worker dies before it has claimed anything.
+        Those wake more themselves: each claim wakes the next. One more wake-up follows later, since these are lost for
+        long where their workers die before they have claimed anything.
         """
-        if job_id is not None and sent(self.wake_ups, WakeUp(job_id=job_id)):
-            sent(self.wake_ups, WakeUp(job_id=job_id), _SECOND_WAKE_UP_SECONDS)
+        ready = [WakeUp(job_id=job_id) for job_id in job_ids if job_id is not None][: max(1, self.settings.workers)]
+        if ready and all(sent(self.wake_ups, wake_up) for wake_up in ready):
+            sent(self.wake_ups, ready[0], _SECOND_WAKE_UP_SECONDS)

@@ -148,7 +148,7 @@ def embedding_routes(context: ApiContext) -> Routes:
         with transaction() as c:
             get_catalog(c, catalog_id)
             jobs = enqueue.retry_failed(c, catalog_id)
-        context.wake(jobs[0].job_id if jobs else None)
+        context.wake(*(job.job_id for job in jobs))
         return AllQueued(jobs=jobs)
 
     @routes.endpoint(

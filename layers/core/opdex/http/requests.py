@@ -59,6 +59,9 @@ JobId = Annotated[int, Path(ge=1, le=LARGEST_BIGINT, description="The embedding 
 KeyId = Annotated[_Free, Path(max_length=100, description="The key's id.")]
 
 Limit = Annotated[int, Query(ge=1, le=500, description="How many to return at most.")]
+SpecLimit = Annotated[
+    int | None, Query(ge=1, le=500, description="How many to return at most; left out, as many as fit into an answer.")
+]
 Cursor = Annotated[
     str | None, Query(max_length=500, description="`next` of the page before; leave out for the first page.")
 ]
@@ -79,6 +82,16 @@ class CatalogDraft(BaseModel):
     id: Annotated[str, Field(pattern=CATALOG_ID_PATTERN, description="A slug, unique for good.")]
     name: _Name
     version: Annotated[_Version, Field(description="Free text; (name, version) is unique.")]
+    display_name: _DisplayName | None = None
+    description: _Description | None = None
+
+
+class CatalogChanges(BaseModel):
+    """What is to change of a catalog; what is left out, or null, stays."""
+
+    id: Annotated[str | None, Field(description="May be sent along, but not changed.")] = None
+    name: _Name | None = None
+    version: Annotated[_Version | None, Field(description="Free text; (name, version) is unique.")] = None
     display_name: _DisplayName | None = None
     description: _Description | None = None
 

@@ -25,7 +25,7 @@ from opdex.http.answers import AllQueued, Queued, SpecList, UploadAnswer
 from opdex.http.bodies import document_bytes
 from opdex.http.context import ApiContext
 from opdex.http.cursors import decode_cursor, name_position, page
-from opdex.http.requests import BasePath, CatalogId, Cursor, Entry, LinkedDocument, SentDocument, SpecName
+from opdex.http.requests import BasePath, CatalogId, Cursor, Entry, LinkedDocument, SentDocument, SpecLimit, SpecName
 from opdex.http.routing import Routes
 from opdex.http.sources import FETCH_ERRORS, sources
 from opdex.jobs import enqueue
@@ -112,18 +112,16 @@ def spec_routes(context: ApiContext) -> Routes:
         answers={200: "The specs, by name."},
         errors=(CatalogNotFound,),
     )
-    def list_specs(catalog_id: CatalogId, cursor: Cursor = None) -> SpecList:
+    def list_specs(catalog_id: CatalogId, limit: SpecLimit = None, cursor: Cursor = None) -> SpecList:
         """List the specs of a catalog.
 
         Of each spec's warnings the first few; `warning_count` tells how many there are, the spec itself has them all.
         """
         after = decode_cursor(cursor, name_position)
         with transaction() as c:
-            found = store.list_specs(c, catalog_id)
-        # In an order of its own, since the database's depends on its locale.
-        found = sorted((spec for spec in found if after is None or spec.spec_name > after), key=lambda s: s.spec_name)
+            found = store.list_specs(c, catalog_id, limit and limit + 1, after)
         listed = [spec.model_copy(update={"warnings": spec.warnings[:_LISTED_WARNINGS]}) for spec in found]
-        specs, following = page(listed, len(listed), lambda spec: spec.spec_name)
+        specs, following = page(listed, limit or len(listed), lambda spec: spec.spec_name)
         return SpecList(specs=specs, next=following)
 
     @routes.endpoint(
@@ -212,7 +210,7 @@ def spec_routes(context: ApiContext) -> Routes:
         with transaction() as c:
             store.get_catalog(c, catalog_id)
             jobs = enqueue.reembed_catalog(c, catalog_id)
-        context.wake(jobs[0].job_id if jobs else None)
+        context.wake(*(job.job_id for job in jobs))
         return AllQueued(jobs=jobs)
 
     return routes

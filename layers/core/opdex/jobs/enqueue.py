@@ -72,6 +72,11 @@ def cancel_of_spec(connection: Connection, spec_id: int) -> None:
         log_event(connection, job["id"], "cancelled", reason="spec deleted")
 
 
+def cancel_of_catalog(connection: Connection, catalog_id: str) -> None:
+    """Cancel the open jobs of a catalog that is about to be deleted, and whose specs' rows the caller has locked."""
+    connection.execute(_SQL["cancel_of_catalog"], {"catalog_id": catalog_id})
+
+
 def retry(connection: Connection, job_id: int) -> Enqueued:
     """Open a new job for the spec of a failed or cancelled one.
 

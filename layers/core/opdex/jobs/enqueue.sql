@@ -49,6 +49,17 @@ UPDATE jobs SET status = 'cancelled', lease_expires_at = NULL, next_try_at = NUL
 WHERE spec_id = %(spec_id)s AND status IN ('pending', 'running')
 RETURNING id
 
+-- name: cancel_of_catalog
+WITH cancelled AS (
+    UPDATE jobs j SET status = 'cancelled', lease_expires_at = NULL, next_try_at = NULL,
+        completed_at = now(), updated_at = now()
+    FROM specs s
+    WHERE s.catalog_id = %(catalog_id)s AND j.spec_id = s.id AND j.status IN ('pending', 'running')
+    RETURNING j.id
+)
+INSERT INTO job_events (job_id, event, detail)
+SELECT id, 'cancelled', jsonb_build_object('reason', 'catalog deleted') FROM cancelled
+
 -- name: lock_spec
 SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s AND s.spec_name = %(spec_name)s FOR NO KEY UPDATE
 
