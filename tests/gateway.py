@@ -105,7 +105,7 @@ def proxy_event(
     parts = urlsplit(path)
     route = unquote(parts.path) or "/"
     query = parse_qs(parts.query, keep_blank_values=True)
-    binary = headers.get("content-type", "").partition(";")[0].strip().lower() in BINARY_MEDIA_TYPES
+    binary = _is_binary(headers.get("content-type", ""))
     resource = "/" if route == "/" else "/{proxy+}"
     request_id = str(uuid.uuid4())
     return {
@@ -182,12 +182,17 @@ def _read(answer: dict[str, Any], accept: str) -> Answer:
     assert isinstance(body, str), "a proxy answer's body is text"
     raw = body.encode()
     # The gateway turns base64 back into bytes only for a client that asks for a binary media type.
-    if answer.get("isBase64Encoded") and accept.partition(",")[0].strip() in BINARY_MEDIA_TYPES:
+    if answer.get("isBase64Encoded") and _is_binary(accept.partition(",")[0]):
         raw = base64.b64decode(body)
     headers = {name.lower(): str(value) for name, value in (answer.get("headers") or {}).items()}
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         headers[name.lower()] = ", ".join(values)
     return Answer(answer["statusCode"], headers, raw)
+
+
+def _is_binary(media_type: str) -> bool:
+    media_type = media_type.partition(";")[0].strip().lower()
+    return bool(media_type) and ("*/*" in BINARY_MEDIA_TYPES or media_type in BINARY_MEDIA_TYPES)
 
 
 def _check_size(what: str, payload: dict[str, Any]) -> None:
