@@ -97,6 +97,12 @@ def test_json_with_too_many_nodes_is_refused_before_it_is_built() -> None:
 
 def test_commas_and_brackets_inside_json_strings_are_no_nodes() -> None:
     assert read(json.dumps({"a": '{,[",' * 5000}).encode(), Limits(max_nodes=5000))
+    assert read(json.dumps({"a": ['{,[",'] * 30_000}).encode(), Limits(max_nodes=30_010))
+
+
+def test_json_nodes_are_counted_across_all_of_a_long_text() -> None:
+    with pytest.raises(DocumentTooComplex):
+        read(json.dumps({"a": ['{,[",'] * 30_000}).encode(), Limits(max_nodes=29_000))
 
 
 def test_a_document_over_the_limit_of_bytes_is_refused() -> None:

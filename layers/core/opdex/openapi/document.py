@@ -18,6 +18,7 @@ Node = Mapping[str, Any]
 
 # One that never ends is taken to the end of the text: failing there would be tried again at each quote inside it.
 _JSON_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_JSON_PIECE = re.compile(rf'(?:[^"]*+(?:{_JSON_STRING.pattern})?){{1,10000}}', re.DOTALL)
 _JSON_COMMENT = re.compile(rf"({_JSON_STRING.pattern})|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?", re.DOTALL)
 _JSON_COMMA = re.compile(rf"({_JSON_STRING.pattern})|,(?=\s*+[}}\]])", re.DOTALL)
 _MAX_REPEATED = 1000  # mappings of which the keys that are there twice are told
@@ -182,7 +183,10 @@ def _without_comments(text: str) -> str:
 def _read_json(text: str, budget: Budget, findings: Findings, *, strict: bool = True) -> object:
     # Counted before anything is built: a document of 64 MB can hold twenty million empty lists.
     if _separators(text) > budget.limits.max_nodes:
-        budget.check_nodes(_separators(_JSON_STRING.sub('""', text)))
+        nodes = 0
+        for piece in _JSON_PIECE.finditer(text):
+            nodes += _separators(_JSON_STRING.sub('""', piece[0]))
+            budget.check_nodes(nodes)
     repeated: dict[int, tuple[dict[str, Any], list[str]]] = {}  # by identity; what is held is not freed and mistaken
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
