@@ -21,6 +21,7 @@ from opdex.http.context import ApiContext
 from opdex.http.keys_store import Key
 from opdex.jobs.models import EmbeddingStatus
 from opdex.settings import ApiSettings
+from tests.document_server import DocumentServer
 from tests.gateway import serving
 from tests.unit.http.fakes import FakeDatabase, FakeEmbedder, FakeWakeUps
 
@@ -254,6 +255,21 @@ def test_portal_does_not_poll_while_nobody_sees_it(browser: Browser, stores: Fak
         WebDriverWait(browser.driver, 20).until(lambda _: badge.text == "indexing 8/47")
 
 
+def test_spec_says_where_it_is_from_and_why_it_was_not_refreshed(
+    browser: Browser, stores: FakeStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = {"source_kind": "url", "source_url": f"https://example.com/{MARKUP}", "last_fetched_at": NOW}
+    failure = {"last_fetch_error": f"It answered 404. {MARKUP}", "last_fetch_failed_at": NOW, "refresh_every_hours": 7}
+    monkeypatch.setattr("opdex.catalog.store.list_specs", lambda *_: [SPEC.model_copy(update=source | failure)])
+    with serving(stores.handler) as url:
+        browser.sign_in(url, "right")
+        assert f"https://example.com/{MARKUP}" in browser.shown(".spec .source").text
+        assert "It answered 404." in browser.find(".spec .reason.bad").text
+        assert browser.run("return document.querySelector('.source select').selectedOptions[0].text") == "every 7 hours"
+        assert browser.run("return document.querySelectorAll('img').length") == 0
+    assert browser.complaints() == []
+
+
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
     """The example with texts that were never embedded before."""
@@ -267,9 +283,9 @@ def library(tmp_path: Path) -> Path:
     return path
 
 
-def test_uploaded_spec_is_seen_to_tick_to_green(
-    browser: Browser, running_system: dict[str, Any], library: Path
-) -> None:
+@pytest.fixture
+def catalog(browser: Browser, running_system: dict[str, Any]) -> str:
+    """A new catalog of the running system, open in the portal."""
     catalog = f"portal-{uuid4().hex[:6]}"
     browser.sign_in(running_system["url"], running_system["api_key"])
     if not browser.find("#catalog-id").is_displayed():
@@ -278,6 +294,35 @@ def test_uploaded_spec_is_seen_to_tick_to_green(
     browser.find("#catalog-name").send_keys(catalog)
     browser.find("#create-catalog button").click()
     WebDriverWait(browser.driver, 20).until(lambda _: browser.find("#catalog-title").text == catalog)
+    return catalog
+
+
+def test_spec_is_fetched_from_its_url_refreshed_and_scheduled(browser: Browser, catalog: str, library: Path) -> None:
+    def says(selector: str, text: str) -> None:
+        WebDriverWait(browser.driver, 20).until(lambda _: text in browser.shown(selector).text, f"no '{text}'")
+
+    with DocumentServer() as server:
+        browser.find("#source-url").send_keys(server.publish("/library.yaml", library.read_bytes(), etag='"1"'))
+        browser.find("#linked-name").send_keys("library")
+        browser.find("#link button").click()
+        says("#message", "'library' is stored: 49 added")
+        says(".spec .source", f"From {server.url}/library.yaml")
+        server.serve("/library.yaml", status=500)
+        _button(browser, "Refresh").click()
+        says(".spec .reason.bad", "127.0.0.1 answered 500.")
+        browser.run(
+            "const select = document.querySelector('.source select'); select.value = 24;"
+            "select.dispatchEvent(new Event('change'));"
+        )
+        hours = "return document.querySelector('.source select').dataset.hours"
+        WebDriverWait(browser.driver, 20).until(lambda _: browser.run(hours) == "24")
+        server.publish("/library.yaml", library.read_bytes(), etag='"1"')
+        _button(browser, "Refresh").click()
+        says("#message", "'library' is stored: 0 added, 0 changed, 0 removed, 49 unchanged.")
+        assert server.requests[-1][1]["if-none-match"] == '"1"'
+
+
+def test_uploaded_spec_is_seen_to_tick_to_green(browser: Browser, catalog: str, library: Path) -> None:
     browser.run(_KEEP_WHAT_THE_BADGE_SAYS)
     browser.find("#file").send_keys(str(library))
     assert browser.find("#spec-name").get_attribute("value") == "library"
@@ -300,6 +345,10 @@ def test_uploaded_spec_is_seen_to_tick_to_green(
     browser.shown("#confirmation [value=yes]").click()
     WebDriverWait(browser.driver, 20).until(lambda _: catalog not in browser.find("#catalogs").text)
     assert browser.complaints() == []
+
+
+def _button(browser: Browser, text: str) -> WebElement:
+    return next(found for found in browser.driver.find_elements(By.TAG_NAME, "button") if found.text == text)
 
 
 _KEEP_WHAT_THE_BADGE_SAYS = """

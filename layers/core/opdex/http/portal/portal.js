@@ -6,6 +6,7 @@ const api = `${base}/api/v1/admin`;
 const keyName = `opdex-key${base}`;
 const POLL_MS = 1000;
 const POLL_AFTER_ERROR_MS = 5000;
+const SCHEDULES = { 0: "never by itself", 1: "every hour", 6: "every 6 hours", 24: "every day", 168: "every week" };
 const LARGEST_BODY = 4_400_000; // a function takes 6 MB, and base64 makes three bytes four
 
 const $ = (id) => document.getElementById(id);
@@ -288,8 +289,12 @@ function specRow(name) {
     badge: element("span", { className: "badge" }),
     facts: element("div", { className: "faint" }),
     reason: element("div", { className: "reason wide" }),
+    link: element("span"),
+    schedule: element("select", { title: "How often it is refreshed" }),
+    unrefreshed: element("div", { className: "reason bad wide" }),
     progress: element("progress", { className: "wide" }),
     warnings: element("details", { className: "wide" }),
+    refresh: element("button", { textContent: "Refresh" }),
     cancel: element("button", { textContent: "Cancel" }),
     retry: element("button", { textContent: "Retry" }),
     reembed: element("button", { textContent: "Re-embed" }),
@@ -301,16 +306,27 @@ function specRow(name) {
   act(parts.cancel, () => `${job()}/cancel`);
   act(parts.retry, () => `${job()}/retry`);
   act(parts.reembed, () => `${specPath(name)}/reembed`);
+  onClick(parts.refresh, async () => {
+    try { sayStored(await call("POST", `${specPath(name)}/refresh`)); } finally { await loadSpecs(); }
+  });
+  parts.schedule.setAttribute("aria-label", `Refresh ${name}`);
+  parts.schedule.addEventListener("change", () => run(parts.schedule, async () => {
+    const body = JSON.stringify({ every_hours: Number(parts.schedule.value) });
+    delete parts.schedule.dataset.hours; // back to what holds, should this fail
+    try { await call("PUT", `${specPath(name)}/refresh-schedule`, body, "application/json"); } finally { await loadSpecs(); }
+  }));
   onClick(parts.remove, async () => {
     if (!await confirmed(`Delete the spec '${name}'?`, "Delete spec")) return;
     await call("DELETE", specPath(name));
     await Promise.all([loadCatalogs(), loadSpecs()]);
   });
-  const actions = element("div", { className: "actions" }, parts.cancel, parts.retry, parts.reembed, parts.remove);
+  const actions = element("div", { className: "actions" },
+    parts.refresh, parts.cancel, parts.retry, parts.reembed, parts.remove);
+  const source = element("div", { className: "source faint wide" }, parts.link, parts.schedule);
   const item = element("li", { className: "card spec" },
-    parts.heading, parts.badge, parts.facts, actions, parts.progress, parts.reason, parts.warnings);
+    parts.heading, parts.badge, parts.facts, actions, parts.progress, parts.reason, source, parts.unrefreshed, parts.warnings);
   item.dataset.spec = name;
-  return { ...parts, item };
+  return { ...parts, source, item };
 }
 
 function draw({ spec, status, row }) {
@@ -330,7 +346,23 @@ function draw({ spec, status, row }) {
   row.cancel.hidden = !isOpen(status);
   row.retry.hidden = !["failed", "cancelled"].includes(status.job_status);
   row.reembed.hidden = isOpen(status);
+  drawSource(spec, row);
   drawWarnings(spec, row.warnings);
+}
+
+function drawSource(spec, row) {
+  const fetched = spec.source_kind === "url";
+  row.source.hidden = row.refresh.hidden = !fetched;
+  row.unrefreshed.hidden = !spec.last_fetch_error;
+  row.unrefreshed.textContent = `Not refreshed ${spec.last_fetch_failed_at ? at(spec.last_fetch_failed_at) : ""}: ${spec.last_fetch_error}`;
+  if (!fetched) return;
+  const hours = spec.refresh_every_hours;
+  row.link.textContent = `From ${spec.source_url}, as of ${at(spec.last_fetched_at)}; refreshed`;
+  if (row.schedule.dataset.hours === String(hours)) return; // it may be open under somebody's hand
+  row.schedule.dataset.hours = hours;
+  const schedules = { ...SCHEDULES, [hours]: SCHEDULES[hours] ?? `every ${hours} hours` };
+  row.schedule.replaceChildren(...Object.entries(schedules).map(([value, text]) => new Option(text, value)));
+  row.schedule.value = hours;
 }
 
 // The list of specs has only the first warnings of each; all of them are fetched when they are looked at.
@@ -369,11 +401,21 @@ onSubmit("upload", async () => {
   const body = await packed($("file").files[0]);
   if (body.size > LARGEST_BODY) throw new ApiError(413, { message: "The document is too large, even as gzip." });
   const stored = await call("PUT", `${specPath(name)}/upload`, body, "application/gzip");
-  const { added, changed, removed, unchanged } = stored.changes;
-  say(`'${name}' is stored: ${added} added, ${changed} changed, ${removed} removed, ${unchanged} unchanged.`);
+  sayStored(stored);
   $("upload").reset();
   await Promise.all([loadCatalogs(), loadSpecs()]);
 });
+
+onSubmit("link", async () => {
+  const body = JSON.stringify({ source_kind: "url", source_url: $("source-url").value });
+  sayStored(await call("PUT", specPath($("linked-name").value), body, "application/json"));
+  $("link").reset();
+  await Promise.all([loadCatalogs(), loadSpecs()]);
+});
+
+function sayStored({ spec_name, changes: { added, changed, removed, unchanged } }) {
+  say(`'${spec_name}' is stored: ${added} added, ${changed} changed, ${removed} removed, ${unchanged} unchanged.`);
+}
 
 // As gzip a large document passes the gateway, and every one arrives byte for byte as it is.
 async function packed(file) {
