@@ -23,7 +23,7 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: help run test check lock build bench faults clean
+.PHONY: help run test check lock build bench faults fuzz clean
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
@@ -49,6 +49,9 @@ bench: $(READY) $(RIVALS)  ## Run the benchmarks, and make README's table of the
 MINUTES ?= 10
 faults: $(READY)  ## Try to break the engine, for MINUTES=10; SEED= repeats a run
 	$(PYTHON) -m tests.faults --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(READY)  ## Send the API what nobody should, for MINUTES=10; SEED= repeats a run, OPDEX_CORPUS= names documents
+	$(PYTHON) -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lock: $(READY)  ## Lock the dependencies again; hosts are neutral, so that any index will do
 	$(UV) lock --quiet
