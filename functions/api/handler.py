@@ -9,6 +9,7 @@ from opdex.embedding import make_embedder
 from opdex.http.app import Api
 from opdex.http.context import ApiContext
 from opdex.jobs.wakeups import WakeUpSender
+from opdex.observability import observed
 from opdex.settings import ApiSettings
 
 _settings = ApiSettings.read()
@@ -22,6 +23,7 @@ _api = Api(
 )
 
 
+@observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer an API Gateway REST proxy event."""
     return _api(event, context)

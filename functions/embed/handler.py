@@ -13,7 +13,7 @@ from opdex.indexing.deadline import Deadline
 from opdex.indexing.intake import receive
 from opdex.indexing.worker import Worker
 from opdex.jobs.wakeups import WakeUpSender
-from opdex.observability import logger, metrics
+from opdex.observability import billed, observed
 from opdex.settings import EmbedSettings
 
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -26,8 +26,8 @@ def _worker() -> tuple[Worker, WakeUpSender]:
     return Worker(settings, Database(settings), make_embedder(settings), sender), sender
 
 
-@logger.inject_lambda_context
-@metrics.log_metrics
+@observed
+@billed
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Handle wake-ups; one that could not be handled stays in the queue and is seen again soon."""
     deadline = Deadline(context.get_remaining_time_in_millis)

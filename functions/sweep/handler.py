@@ -4,7 +4,6 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from opdex.catalog.refresh import refresh_due
@@ -14,7 +13,7 @@ from opdex.embedding import make_embedder
 from opdex.fetching import Fetcher
 from opdex.jobs.sweep import sweep
 from opdex.jobs.wakeups import WakeUpSender
-from opdex.observability import logger, metrics
+from opdex.observability import Metric, logger, measure, observed
 from opdex.openapi import Limits
 from opdex.settings import SweepSettings
 
@@ -22,6 +21,18 @@ from opdex.settings import SweepSettings
 _LAST_REFRESH_SECONDS = 45.0
 # Left to refreshes, however much there is to drop: repairs come first, and take no time worth the name.
 _REFRESH_SECONDS = 25.0
+# What is taken back from vanished workers is measured where that is done, which is not here alone.
+_METRIC_OF: dict[str, Metric] = {
+    "unparked": "SweptUnparked",
+    "gaps": "SweptGaps",
+    "woken": "SweptWoken",
+    "forgotten_jobs": "SweptForgottenJobs",
+    "forgotten_revisions": "SweptForgottenRevisions",
+    "forgotten_operations": "SweptForgottenOperations",
+    "forgotten_vectors": "SweptForgottenVectors",
+    "refreshed": "SpecsRefreshed",
+    "refreshes_failed": "RefreshesFailed",
+}
 
 
 @cache
@@ -31,10 +42,10 @@ def _reach() -> tuple[SweepSettings, Database, WakeUpSender, Fetcher]:
     return settings, Database(settings), WakeUpSender(settings.embed_queue_url), fetcher
 
 
-@logger.inject_lambda_context
-@metrics.log_metrics
+@observed
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Repair what messages and workers lost, and refresh what is due; answers what was done."""
+    logger.set_correlation_id(f"sweep-{context.aws_request_id}")
     settings, database, sender, fetcher = _reach()
     model = make_embedder(settings).identity
 
@@ -53,7 +64,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     sources = Sources(database, fetcher, Limits.of(settings), model)
     refreshed = refresh_due(sources, sender, seconds=seconds_left())
     counts = {**asdict(swept), **asdict(refreshed)}
-    for name, count in counts.items():
-        metrics.add_metric(f"Swept{name.title().replace('_', '')}", MetricUnit.Count, count)
+    for name, metric in _METRIC_OF.items():
+        measure(metric, counts[name])
     logger.info("swept", extra=counts)
     return counts

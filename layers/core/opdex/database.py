@@ -15,7 +15,9 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 
+from opdex import aws
 from opdex.errors import ConfigurationError, DatabaseFailed, DatabaseUnavailable
+from opdex.observability import logger
 from opdex.settings import DatabaseSettings
 
 type Connection = psycopg.Connection[DictRow]
@@ -36,6 +38,9 @@ _CONNECTION = {
 # made, and are planned each time.
 _ONLY_WHEN_ASKED = sys.maxsize
 
+_SECRET_SECONDS = 60.0
+_secrets: dict[str, tuple[float, str]] = {}  # when each was read
+
 # An OperationalError to psycopg, and yet the fault of the statement, whenever it is run.
 _LIMIT_EXCEEDED = "54"
 
@@ -52,12 +57,7 @@ def database_url(settings: DatabaseSettings) -> str:
         return settings.database_url.get_secret_value()
     if settings.database_secret_arn is None:
         raise ConfigurationError("Set DATABASE_SECRET_ARN (or DATABASE_URL) to say where Postgres is.")
-    from aws_lambda_powertools.utilities import parameters  # only where a secret is read: it loads boto3
-
-    try:
-        secret = str(parameters.get_secret(settings.database_secret_arn, max_age=60))
-    except parameters.exceptions.GetParameterError as error:
-        raise DatabaseUnavailable("The database's secret cannot be read; try again shortly.") from error
+    secret = _secret(settings.database_secret_arn)
     if secret.startswith(("postgresql://", "postgres://")):
         return secret
     try:
@@ -69,6 +69,20 @@ def database_url(settings: DatabaseSettings) -> str:
             "The database secret must be a postgresql:// URL, or JSON with username, password, host, port, dbname."
         ) from None
     return f"postgresql://{login}@{place}?{urlencode({'sslmode': 'require'})}"
+
+
+def _secret(arn: str) -> str:
+    """Return a secret as it was a minute ago or less, so that a rotated one is picked up."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    read_at, secret = _secrets.get(arn, (float("-inf"), ""))
+    if time.monotonic() > read_at + _SECRET_SECONDS:
+        try:
+            secret = aws.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+        except (BotoCoreError, ClientError) as error:
+            raise DatabaseUnavailable("The database's secret cannot be read; try again shortly.") from error
+        _secrets[arn] = time.monotonic(), secret
+    return secret
 
 
 @contextmanager
@@ -151,6 +165,9 @@ class Database:
                 **cast(dict[str, Any], _CONNECTION),
             )
         except psycopg.OperationalError as error:
+            # The end of its first line says why; what is before it may hold parts of the address.
+            reason = str(error).partition("\n")[0].rpartition(": ")[2]
+            logger.warning("database not reached", reason=reason)
             raise DatabaseUnavailable(cause=type(error).__name__) from error
         connection.statement_seconds = self._settings.database_statement_seconds
         return connection

@@ -24,7 +24,9 @@ def test_handler_answers_without_loading_what_a_read_does_not_need() -> None:
     code = f"""
 import json, sys
 from functions.api.handler import handler
-answer = handler({event!r}, None)
+from tests.gateway import LambdaContext
+answer = handler({event!r}, LambdaContext())
+print()
 print(json.dumps([answer["statusCode"], [m for m in ("boto3", "onnxruntime", "numpy", "httpx") if m in sys.modules]]))
 """
     done = run(code, EMBED_QUEUE_URL="https://queue.test", DATABASE_URL="postgresql://localhost:1/x")

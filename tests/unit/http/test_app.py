@@ -246,7 +246,11 @@ def test_unforeseen_error_is_500_that_tells_nothing_and_logs_everything(
     assert (answer.status, answer.code) == (500, "internal_error")
     assert b"secret" not in answer.body
     assert b"Traceback" not in answer.body
-    assert "ZeroDivisionError" in caplog.text
+    (failed,) = (record for record in caplog.records if record.message == "request failed")
+    (error,) = failed.errors  # type: ignore[attr-defined]
+    assert error["type"] == "ZeroDivisionError"
+    assert "test_app.py" in error["at"][-1]
+    assert "secret" not in str(vars(failed))
 
 
 def test_answer_that_cannot_be_serialized_is_500(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:

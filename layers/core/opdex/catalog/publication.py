@@ -3,6 +3,7 @@
 from opdex.database import Connection, load_statements
 from opdex.embedding.registry import RegisteredModel
 from opdex.jobs.enqueue import enqueue, unpark
+from opdex.observability import measure
 
 _SQL = load_statements("opdex.catalog", "publication.sql")
 
@@ -14,7 +15,9 @@ def publish_or_enqueue(connection: Connection, spec_id: int, model: RegisteredMo
     """
     connection.execute(_SQL["hold_vectors"])
     values = {"spec_id": spec_id, "model_id": model.id}
-    if connection.execute(_SQL["publish_if_embedded"], values).fetchone() is not None:
+    published = connection.execute(_SQL["publish_if_embedded"], values).fetchone()
+    if published is not None:
+        measure("TextsReused", published["operation_count"])
         unpark(connection, spec_id)
         return None
     return enqueue(connection, spec_id, "spec_write").job_id

@@ -15,4 +15,6 @@ WHERE s.id = %(spec_id)s
       LEFT JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = o.text_hash
       WHERE o.spec_id = s.id AND o.revision = s.current_revision AND v.text_hash IS NULL
   )
-RETURNING s.id
+RETURNING (
+    SELECT r.operation_count FROM revisions r WHERE r.spec_id = s.id AND r.revision = s.current_revision
+) AS operation_count

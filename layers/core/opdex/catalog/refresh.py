@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from opdex.catalog.sources import Sources
 from opdex.errors import DatabaseFailed, DatabaseUnavailable, OpdexError
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
-from opdex.observability import logger
+from opdex.observability import correlation_id, logger
 
 MOST_A_PASS = 100
 # A host that takes longer for one document is left alone for the rest of the pass, whatever else is due there.
@@ -38,11 +38,11 @@ def refresh_due(sources: Sources, wake_ups: WakeUps, *, seconds: float) -> Refre
             raise
         except OpdexError as error:
             failed += 1
-            logger.info("refresh failed", extra={"spec_id": fetch.spec_id, "error_code": error.code})
+            logger.info("refresh failed", spec_id=fetch.spec_id, error_code=error.code)
         else:
             refreshed += 1
             if upload.job_id is not None:
-                sent(wake_ups, WakeUp(job_id=upload.job_id))
+                sent(wake_ups, WakeUp(job_id=upload.job_id, correlation_id=correlation_id()))
         if time.monotonic() - began > _SLOW_SECONDS:
             slow_hosts.append(urlsplit(fetch.source_url).netloc)
     return Refreshed(refreshed, refreshes_failed=failed)

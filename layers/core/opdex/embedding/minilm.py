@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from opdex.embedding.contract import BatchLimits, ModelIdentity, Vector, checked
+from opdex.embedding.meter import tell_tokens
 from opdex.errors import ProviderError, ProviderFailed, ProviderRefused
 
 MODEL = "all-MiniLM-L6-v2"
@@ -67,7 +68,9 @@ class MiniLmEmbedder:
     def _embed(self, texts: list[str]) -> list[Vector]:
         with self._loading:
             model = self._model = self._model or _load()
-        return list(model.threads.map(model.vector_of, model.tokenize(texts)))
+        tokens = model.tokenize(texts)
+        tell_tokens(sum(map(len, tokens)))
+        return list(model.threads.map(model.vector_of, tokens))
 
 
 def _files() -> tuple[Path, Path]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import httpx
 
 from opdex.embedding.contract import BatchLimits, ModelIdentity, Vector, checked
+from opdex.embedding.meter import tell_tokens
 from opdex.embedding.transport import Deadline, ErrorAnswer, ProviderClient
 from opdex.errors import ProviderError, ProviderMisbehaved, ProviderRefused, TextRejected
 
@@ -102,6 +103,7 @@ class OllamaEmbedder:
             # Some versions ignore `truncate`. Only a text sent alone is cut here: which one of several is too long
             # is not told, and all of them would be sent again.
             return self._embed_array([texts[0][: len(texts[0]) // 2]], deadline)
+        tell_tokens(answer.get("prompt_eval_count") if isinstance(answer, dict) else None)
         return _list(answer, "embeddings")
 
     def _embed_one(self, text: str, deadline: Deadline) -> object:

@@ -26,7 +26,7 @@ from opdex.http.search import search_routes
 from opdex.http.service import service_routes
 from opdex.http.sources import source_routes
 from opdex.http.specs import spec_routes
-from opdex.observability import logger
+from opdex.observability import described, log_context, logger, measure_request, sane_id
 
 BASE_PATH: Final = "/api/v1/admin"
 
@@ -67,10 +67,29 @@ class Api:
         resolver.include_router(service_routes(context, self._describe))
 
     def __call__(self, event: dict[str, Any], lambda_context: LambdaContext) -> dict[str, Any]:
-        """Return the answer to an API Gateway REST proxy event."""
+        """Return the answer to an API Gateway REST proxy event.
+
+        What a request causes is logged under its X-Request-Id, where it has a sane one, or the gateway's id.
+        """
         began = perf_counter()
-        request_id = str((event.get("requestContext") or {}).get("requestId", ""))
-        logger.set_correlation_id(request_id)
+        gateway_id = str((event.get("requestContext") or {}).get("requestId", ""))
+        request_id = _sent_request_id(event) or gateway_id
+        with log_context(correlation_id=request_id, route=None):
+            answer = self._answer(event, lambda_context)
+            answer["multiValueHeaders"]["X-Request-Id"] = [request_id]
+            route, seconds = logger.get_current_keys().get("route") or "unknown", perf_counter() - began
+            logger.info(
+                "request",
+                method=event.get("httpMethod"),
+                path=event.get("path"),
+                status=answer["statusCode"],
+                duration_ms=round(seconds * 1000, 1),
+                gateway_request_id=gateway_id,
+            )
+            measure_request(route, answer["statusCode"], seconds)
+        return answer
+
+    def _answer(self, event: dict[str, Any], lambda_context: LambdaContext) -> dict[str, Any]:
         try:
             answer = self._resolver.resolve({**event, "path": _path(event), **_query(event)}, lambda_context)
             if payload_bytes(answer) > MAX_PAYLOAD_BYTES:
@@ -78,21 +97,15 @@ class Api:
         except Exception as error:  # noqa: BLE001 - what the resolver itself stumbles over, written down here
             answer = self._bare_answer(error)
         headers = answer.setdefault("multiValueHeaders", {})
-        for name, value in {**_HEADERS, "X-Request-Id": request_id}.items():
+        for name, value in _HEADERS.items():
             headers.setdefault(name, [value])
-        logger.info(
-            "request",
-            extra={
-                "method": event.get("httpMethod"),
-                "path": event.get("path"),
-                "status": answer["statusCode"],
-                "duration_ms": round((perf_counter() - began) * 1000, 1),
-            },
-        )
         return answer
 
     def _authenticate(self, app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[Any]:
-        extensions = app.context["_route"].openapi_extensions
+        route = app.context["_route"]
+        for tag in route.tags:  # one, or none where the address is unknown
+            logger.append_keys(route=str(tag).lower())
+        extensions = route.openapi_extensions
         if extensions is None:  # only the resolver's own stand-in for an unknown address has none
             raise self._resolver.no_such_route()
         required = extensions.get(ROLE_EXTENSION)
@@ -112,13 +125,13 @@ class Api:
         known = _as_opdex_error(error, self._resolver.current_event.http_method)
         response = error_response(known)
         if response.status_code == 500:
-            logger.error("request failed", exc_info=error)
+            logger.error("request failed", errors=described(error))
         elif response.status_code > 500:
-            logger.warning("request failed", extra={"error_code": known.code, "cause": str(error.__cause__ or error)})
+            logger.warning("request failed", error_code=known.code, errors=described(error))
         return response
 
     def _bare_answer(self, error: Exception) -> dict[str, Any]:
-        logger.error("request failed", exc_info=error)
+        logger.error("request failed", errors=described(error))
         response = error_response(error if isinstance(error, AnswerTooLarge) else OpdexError())
         return {
             "statusCode": response.status_code,
@@ -168,6 +181,11 @@ def _as_opdex_error(error: Exception, method: str) -> OpdexError:
         fields.append({"in": place, "name": name, "problem": problem["msg"]})
     named = "; ".join(f"{field['name'] or field['in']}: {field['problem']}" for field in fields)
     return MalformedRequest(f"The request is malformed: {named}.", fields=fields)
+
+
+def _sent_request_id(event: dict[str, Any]) -> str | None:
+    headers = event.get("headers") or {}
+    return sane_id(next((value for name, value in headers.items() if name.lower() == "x-request-id"), None))
 
 
 def _path(event: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from opdex.database import Database
 from opdex.embedding import Embedder
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
+from opdex.observability import correlation_id, logger
 from opdex.settings import ApiSettings
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class ApiContext:
         Those wake more themselves: each claim wakes the next. One more wake-up follows later, since these are lost for
         long where their workers die before they have claimed anything.
         """
-        ready = [WakeUp(job_id=job_id) for job_id in job_ids if job_id is not None][: max(1, self.settings.workers)]
-        if ready and all(sent(self.wake_ups, wake_up) for wake_up in ready):
+        named = [job_id for job_id in job_ids if job_id is not None]
+        if not named:
+            return
+        logger.info("jobs are open", job_ids=named)
+        ready = [WakeUp(job_id=job_id, correlation_id=correlation_id()) for job_id in named]
+        ready = ready[: max(1, self.settings.workers)]
+        if all(sent(self.wake_ups, wake_up) for wake_up in ready):
             sent(self.wake_ups, ready[0], _SECOND_WAKE_UP_SECONDS)

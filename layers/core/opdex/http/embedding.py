@@ -163,10 +163,10 @@ def embedding_routes(context: ApiContext) -> Routes:
             identity = context.embedder.identity
             context.embedder.probe()
         except (ConfigurationError, ProviderRefused) as error:
-            logger.warning("embedding provider not configured", extra={"error_code": error.code})
+            logger.warning("embedding provider not configured", error_code=error.code)
             status = "unconfigured"
         except ProviderError as error:
-            logger.warning("embedding provider not reached", extra={"error_code": error.code})
+            logger.warning("embedding provider not reached", error_code=error.code)
             status = "unreachable"
         with transaction() as c:
             known = find_model(c, identity)

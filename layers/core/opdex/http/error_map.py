@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from opdex import errors
 from opdex.errors import OpdexError
+from opdex.observability import correlation_id
 
 # Every class by name: a new one is placed by a decision, not by what it happens to inherit from.
 STATUS_OF: Final[dict[type[OpdexError], int]] = {
@@ -98,5 +99,7 @@ def error_response(error: OpdexError) -> Response[ErrorAnswer]:
         headers["Retry-After"] = str(_RETRY_AFTER_SECONDS if wait is None else max(1, round(wait)))
     # What is beneath an error is for the log: its name tells a client nothing, and tells a stranger too much.
     details = {name: value for name, value in error.details.items() if name != "cause"}
+    if status >= 500 and (request_id := correlation_id()):
+        details["request_id"] = request_id  # what an operator finds the log's lines by
     detail = ErrorDetail(code=error.code, message=error.message, details=details)
     return Response(status, "application/json", ErrorAnswer(error=detail), headers)

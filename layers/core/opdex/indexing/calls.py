@@ -13,6 +13,7 @@ from opdex.embedding import Embedder, Pace, Vector
 from opdex.errors import ProviderError, ProviderTimeout, TextRejected, TextTooSlow
 from opdex.indexing.deadline import Deadline
 from opdex.jobs.leases import MissingText
+from opdex.observability import measure
 
 type Chunk = tuple[MissingText, ...]
 type Embedded = list[tuple[MissingText, Vector]]
@@ -60,8 +61,8 @@ class Calls:
         self._waiting = deque(missing)
         self._largest = len(self._waiting)
         self._under_way: dict[Future[list[Vector]], _Call] = {}
-        self._answered = 0
-        self._unwritten = 0
+        self._texts_answered = 0
+        self._unwritten: list[float] = []  # when the calls began whose vectors are not written yet
         self._stopped = False
         self._threads = ThreadPoolExecutor(pace.calls_in_flight, thread_name_prefix="call")
         self.failure: ProviderError | None = None
@@ -79,6 +80,11 @@ class Calls:
     def under_way(self) -> int:
         """How many calls have been sent that have not come back."""
         return len(self._under_way)
+
+    @property
+    def texts_paid_for(self) -> int:
+        """How many texts a provider has embedded, or embeds now, for this slice."""
+        return self._texts_answered + sum(len(call.chunk) for call in self._under_way.values())
 
     @property
     def are_left(self) -> bool:
@@ -108,7 +114,10 @@ class Calls:
 
     def written(self) -> None:
         """Note that all that came back is written."""
-        self._unwritten = 0
+        now = time.monotonic()
+        for began in self._unwritten:
+            measure("ChunkLatency", round((now - began) * 1000, 3))
+        self._unwritten.clear()
 
     def collect(self) -> Embedded:
         """Wait until a call comes back, and return what all that have come back brought. To be written next."""
@@ -124,13 +133,13 @@ class Calls:
                 self._give_up(call, error)
             else:
                 self._pace.measured(len(call.chunk), ended - call.began, call.at_once)
-                self._answered += 1
-                self._unwritten += 1
+                self._texts_answered += len(call.chunk)
+                self._unwritten.append(call.began)
                 embedded += zip(call.chunk, vectors, strict=True)
         return embedded
 
     def _at_stake(self) -> int:
-        return len(self._under_way) + max(0, self._unwritten - 1)
+        return len(self._under_way) + max(0, len(self._unwritten) - 1)
 
     def _next_size(self) -> int:
         target, limits = self._limits.target_seconds, self._embedder.batch_limits
@@ -139,7 +148,7 @@ class Calls:
             limits,
             under_way=len(self._under_way),
             time_left=self._deadline.seconds_left(),
-            target_seconds=target if self._answered else min(target, _FIRST_CALL_SECONDS),
+            target_seconds=target if self._texts_answered else min(target, _FIRST_CALL_SECONDS),
         )
 
     def _give_up(self, call: _Call, error: ProviderError) -> None:

@@ -77,7 +77,7 @@ class Heartbeat:
                     return
                 except (DatabaseUnavailable, DatabaseFailed) as error:
                     # Not the end: the next beat tries a new connection, and the clock stops the slice if none succeeds.
-                    logger.debug("heartbeat missed", job_id=self._held.job_id, cause=error.details.get("cause"))
+                    logger.debug("heartbeat missed", cause=error.details.get("cause"))
                     if connection is not None:
                         connection.close()
                         connection = None

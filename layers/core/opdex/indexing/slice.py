@@ -28,7 +28,7 @@ from opdex.indexing.calls import CallLimits, Calls, Embedded
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.heartbeat import Heartbeat, LeaseClock
 from opdex.jobs import leases
-from opdex.observability import logger
+from opdex.observability import described, logger, measure
 from opdex.settings import EmbedSettings
 
 type Outcome = Literal["published", "yielded", "made_room", "held_up", "retried", "failed", "lease_lost"]
@@ -99,12 +99,18 @@ class Slice:
         self._tell: Callable[[], None] | None = tell
         self._asked_at = time.monotonic()
         self._texts_embedded = 0
+        self._texts_paid_for = 0
+        self._texts_written = 0
         self._had_its_whole_time = deadline.is_nearly_whole()
         self._began = time.monotonic()
 
     def run(self) -> SliceResult:
         """Work until the job has ended, is handed back or is lost. Raises DatabaseUnavailable where it must give up."""
-        return replace(self._run(), texts_embedded=self._texts_embedded)
+        try:
+            return replace(self._run(), texts_embedded=self._texts_embedded)
+        finally:
+            measure("TextsEmbedded", self._texts_embedded)
+            measure("TextsWasted", max(0, self._texts_paid_for - self._texts_written))
 
     def _run(self) -> SliceResult:
         try:
@@ -129,11 +135,11 @@ class Slice:
                     return self._spend_attempt(error)
                 except OpdexError:
                     raise
-                except Exception:  # noqa: BLE001 - written down, and an attempt of the job
-                    logger.exception("slice broke", job_id=self._held.job_id)
+                except Exception as error:  # noqa: BLE001 - written down, and an attempt of the job
+                    logger.error("slice broke", errors=described(error))
                     return self._spend_attempt(SliceBroke())
         except LeaseLost:
-            logger.warning("lease lost", job_id=self._held.job_id)
+            logger.warning("lease lost")
             self._database.close()  # it may have run out unseen because this connection is stuck
             return SliceResult("lease_lost")
 
@@ -154,17 +160,20 @@ class Slice:
             heartbeat.require_held()
             calls.start()
             self._tell_once()
-            while calls.under_way:
-                embedded = calls.collect()
-                heartbeat.require_held()
-                calls.start()  # these are under way while the vectors are written
-                for same_length in _by_length(embedded):
-                    embedded_so_far += sum(missing.operations for missing, _ in same_length)
-                    interruption = self._reason_to_stop(self._record(same_length, embedded_so_far)) or interruption
-                if interruption is not None:
-                    calls.stop()
-                calls.written()
-                calls.start()
+            try:
+                while calls.under_way:
+                    embedded = calls.collect()
+                    heartbeat.require_held()
+                    calls.start()  # these are under way while the vectors are written
+                    for same_length in _by_length(embedded):
+                        embedded_so_far += sum(missing.operations for missing, _ in same_length)
+                        interruption = self._reason_to_stop(self._record(same_length, embedded_so_far)) or interruption
+                    if interruption is not None:
+                        calls.stop()
+                    calls.written()
+                    calls.start()
+            finally:
+                self._texts_paid_for += calls.texts_paid_for
         if calls.failure is not None:
             raise calls.failure
         if interruption is not None and (calls.are_left or isinstance(interruption, _Overtaken)):
@@ -214,6 +223,8 @@ class Slice:
         recorded, lease_seconds = self._persist(write)
         self._clock.renewed(self._asked_at, lease_seconds)
         self._texts_embedded += len(embedded)
+        self._texts_written += recorded.written
+        logger.info("chunk written", texts=len(embedded), embedded_so_far=embedded_so_far)
         if overruled:
             raise another_length(dimension, earlier)  # an attempt: a provider that keeps changing must come to an end
         return recorded
@@ -251,12 +262,14 @@ class Slice:
         seconds = self._persist(lambda c: leases.retry_later(c, self._held, error, self._settings.max_attempts))
         if seconds is None:
             return self._fail(error, parked=True)
-        logger.warning("attempt failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
+        logger.warning("attempt failed", error_code=error.code)
         return SliceResult("retried", wake_in=seconds)
 
     def _fail(self, error: OpdexError, *, parked: bool) -> SliceResult:
         self._persist(lambda c: leases.fail(c, self._held, error, parked=parked))
-        logger.error("job failed", job_id=self._held.job_id, error_code=error.code, reason=error.message)
+        logger.error("job failed", error_code=error.code, parked=parked)
+        if parked:
+            measure("JobsParked")
         return SliceResult("failed")
 
     def _persist[T](self, write: Callable[[Connection], T]) -> T:
@@ -274,7 +287,7 @@ class Slice:
                 with self._database.transaction() as connection:
                     return write(connection)
             except (DatabaseUnavailable, DatabaseFailed) as error:
-                logger.debug("write failed, trying again", job_id=self._held.job_id, cause=error.details.get("cause"))
+                logger.debug("write failed, trying again", cause=error.details.get("cause"))
                 refusals += isinstance(error, DatabaseFailed)
                 if refusals == _REFUSALS or self._deadline.seconds_left() < pause:
                     raise

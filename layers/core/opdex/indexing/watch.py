@@ -28,7 +28,9 @@ class Watch:
 
     def begin(self, held: Claim, lease_seconds: float) -> None:
         """Send the message of a claim, for just after its lease."""
-        watch = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
+        watch = WakeUp(
+            kind="lease", job_id=held.job_id, lease_token=str(held.lease_token), correlation_id=held.correlation_id
+        )
         self._send(watch, lease_seconds + _GRACE_SECONDS)
 
     def keep(self, wake_up: WakeUp) -> None:
@@ -51,6 +53,7 @@ class Watch:
             job_id=wake_up.job_id,
             lease_token=waiting.lease_token,
             round=wake_up.round + 1 if is_the_one else waiting.watch_round + 1,
+            correlation_id=waiting.correlation_id,
         )
         self._send(onward, max(_NEXT_LOOK_SECONDS, waiting.seconds + _GRACE_SECONDS))
 

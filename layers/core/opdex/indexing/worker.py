@@ -1,20 +1,31 @@
 """What an embed worker does with a wake-up: claim what has been ready longest, work, go on with the next."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from opdex.database import Database
 from opdex.embedding import Embedder, Pace
+from opdex.embedding.meter import MeteredEmbedder
 from opdex.embedding.registry import register_model
 from opdex.errors import DatabaseFailed, DatabaseUnavailable
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.heartbeat import LeaseClock
-from opdex.indexing.slice import Slice, SliceResult
+from opdex.indexing.slice import Outcome, Slice, SliceResult
 from opdex.indexing.watch import Watch
 from opdex.jobs import leases
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
-from opdex.observability import logger
+from opdex.observability import Metric, log_context, logger, measure
 from opdex.settings import EmbedSettings
+
+_METRIC_OF: dict[Outcome, Metric] = {
+    "published": "JobsSucceeded",
+    "failed": "JobsFailed",
+    "yielded": "SlicesYielded",
+    "made_room": "SlicesYielded",
+    "held_up": "SlicesHeldUp",
+    "retried": "AttemptsFailed",
+    "lease_lost": "LeasesLost",
+}
 
 # Lapsed leases are looked for with each wake-up, and this often where one wake-up works off many jobs.
 _EXPIRE_EVERY_SECONDS = 1.0
@@ -38,7 +49,7 @@ class Worker:
     def __init__(self, settings: EmbedSettings, database: Database, embedder: Embedder, wake_ups: WakeUps) -> None:
         self._settings = settings
         self._database = database
-        self._embedder = embedder
+        self._embedder = MeteredEmbedder(embedder)
         self._wake_ups = wake_ups
         self._watch = Watch(database, wake_ups, embedder.provider)
         self._pace = Pace(embedder.batch_limits, settings.embedding_calls_in_flight or embedder.calls_in_flight)
@@ -49,6 +60,12 @@ class Worker:
 
         Raises DatabaseUnavailable, DatabaseFailed where the database is away or refuses; what was done before stays.
         """
+        try:
+            return self._work_off(wake_up, deadline)
+        finally:
+            self._embedder.publish()
+
+    def _work_off(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
         self._watch.keep(wake_up)
         self._expired_at = 0.0
         with self._database.statement() as connection:
@@ -56,19 +73,20 @@ class Worker:
         results: list[SliceResult] = []
         while True:
             published, taken = self._take(deadline)
-            results += [SliceResult("published")] * published
+            results += [SliceResult("published")] * len(published)
             if taken is not None:
                 results.append(self._run_slice(taken, deadline))
             if not (published or taken) or results[-1].outcome == "yielded" or not deadline.leaves_room():
                 return results
 
-    def _take(self, deadline: Deadline) -> tuple[int, _Taken | None]:
+    def _take(self, deadline: Deadline) -> tuple[list[leases.Published], _Taken | None]:
         """Publish ready jobs that miss nothing, and claim the first that misses something, in one short transaction.
 
-        Returns how many were published, and the claim.
+        Returns what was published, and the claim.
         """
         provider, clock = self._embedder.provider, LeaseClock(self._settings.lease_seconds, deadline)
-        published, taken = 0, None
+        published: list[leases.Published] = []
+        taken = None
         began = time.monotonic()
         if began > self._expired_at + _EXPIRE_EVERY_SECONDS:
             with self._database.statement() as connection:
@@ -79,7 +97,8 @@ class Worker:
             lease_seconds = clock.lease_seconds()
             leases.hold_vectors(connection)
             while not published or time.monotonic() < asked_at + _TAKE_SECONDS:
-                if not leases.publish_ready(connection, provider, self._model):
+                done = leases.publish_ready(connection, provider, self._model)
+                if done is None:
                     held = leases.claim(connection, provider, lease_seconds)
                     if held is None:
                         break
@@ -87,15 +106,32 @@ class Worker:
                     if plan is not None:
                         taken = _Taken(held, plan, clock, lease_seconds)
                         break
-                published += 1
+                    done = leases.Published(held.job_id, held.correlation_id, _operations(held))
+                published.append(done)
+        _tell_published(published)
         if taken is not None:
             clock.renewed(asked_at, taken.lease_seconds)
+            measure("OldestReadyJobAge", taken.held.waited_seconds)
+            if taken.held.slices == 1:
+                measure("TextsReused", taken.plan.embedded)
         elif published:
             self._wake_sibling()
         return published, taken
 
     def _run_slice(self, taken: _Taken, deadline: Deadline) -> SliceResult:
+        held = taken.held
+        with log_context(
+            correlation_id=held.correlation_id, job_id=held.job_id, slice=held.slices, attempt=held.attempts
+        ):
+            result = self._run_claimed(taken, deadline)
+        measure(_METRIC_OF[result.outcome])
+        if result.outcome in ("published", "failed"):
+            measure("SlicesPerJob", held.slices)
+        return result
+
+    def _run_claimed(self, taken: _Taken, deadline: Deadline) -> SliceResult:
         began, held = time.monotonic(), taken.held
+        logger.info("slice begins", missing=len(taken.plan.missing), embedded=taken.plan.embedded)
 
         def tell() -> None:
             self._watch.begin(held, taken.lease_seconds)
@@ -115,13 +151,11 @@ class Worker:
         )
         result = work.run()
         self._model = work.model
-        logger.info(
-            "slice ended", job_id=held.job_id, outcome=result.outcome, slice=held.slices, attempt=held.attempts,
-            seconds=round(time.monotonic() - began, 3),
-        )  # fmt: skip
+        seconds = round(time.monotonic() - began, 3)
+        logger.info("slice ended", outcome=result.outcome, texts=result.texts_embedded, seconds=seconds)
         goes_on = result.outcome == "made_room" and deadline.leaves_room()
         if result.wake_in is not None and not goes_on:
-            sent(self._wake_ups, WakeUp(job_id=held.job_id), result.wake_in)
+            sent(self._wake_ups, WakeUp(job_id=held.job_id, correlation_id=held.correlation_id), result.wake_in)
         return result
 
     def _wake_sibling(self) -> None:
@@ -133,4 +167,17 @@ class Worker:
             logger.warning("no sibling woken", cause=error.details.get("cause"))
             return
         if sibling is not None:
-            sent(self._wake_ups, WakeUp(job_id=sibling))
+            sent(self._wake_ups, WakeUp(**asdict(sibling)))
+
+
+def _operations(held: leases.Claim) -> int:
+    return held.standing.operation_count if held.standing else 0
+
+
+def _tell_published(published: list[leases.Published]) -> None:
+    if not published:
+        return
+    measure("JobsSucceeded", len(published))
+    measure("TextsReused", sum(job.operations for job in published))
+    for job in published:
+        logger.info("published, nothing missing", job_id=job.job_id, correlation_id=job.correlation_id)

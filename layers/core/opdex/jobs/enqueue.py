@@ -10,6 +10,7 @@ from opdex.database import Connection, load_statements
 from opdex.errors import JobHasEnded, JobHasSucceeded, JobIsOpen, JobNotFound, SpecNotFound
 from opdex.jobs.events import log_event
 from opdex.jobs.models import Enqueued
+from opdex.observability import correlation_id, measure
 
 _SQL = load_statements("opdex.jobs", "enqueue.sql")
 
@@ -22,9 +23,16 @@ def enqueue(
     """Open a job for the spec, whose row the caller has locked; an open one is made ready with all its attempts.
 
     ``fresh`` makes it a re-embed: only vectors made from now on count as reused. ``resumes`` is the ended job that is
-    tried again: where it was a re-embed, so is the new one, from where it got to.
+    tried again: where it was a re-embed, so is the new one, from where it got to. What the job does from its next claim
+    on is logged under the id of what is being worked on now.
     """
-    values = {"spec_id": spec_id, "kind": kind, "fresh": fresh, "resumes": resumes}
+    values = {
+        "spec_id": spec_id,
+        "kind": kind,
+        "fresh": fresh,
+        "resumes": resumes,
+        "correlation_id": correlation_id(),
+    }
     while True:
         opened = connection.execute(_SQL["open"], values, prepare=True).fetchone()
         if opened is not None:
@@ -64,17 +72,21 @@ def cancel(connection: Connection, job_id: int) -> None:
         _require_job(connection, job_id)
         raise JobHasEnded(f"Job {job_id} has ended, so it cannot be cancelled.")
     log_event(connection, job_id, "cancelled")
+    measure("JobsCancelled")
 
 
 def cancel_of_spec(connection: Connection, spec_id: int) -> None:
     """Cancel the open job of a spec that is about to be deleted, if there is one."""
     for job in connection.execute(_SQL["cancel_of_spec"], {"spec_id": spec_id}).fetchall():
         log_event(connection, job["id"], "cancelled", reason="spec deleted")
+        measure("JobsCancelled")
 
 
 def cancel_of_catalog(connection: Connection, catalog_id: str) -> None:
     """Cancel the open jobs of a catalog that is about to be deleted, and whose specs' rows the caller has locked."""
-    connection.execute(_SQL["cancel_of_catalog"], {"catalog_id": catalog_id})
+    cancelled = connection.execute(_SQL["cancel_of_catalog"], {"catalog_id": catalog_id}).rowcount
+    if cancelled:
+        measure("JobsCancelled", cancelled)
 
 
 def retry(connection: Connection, job_id: int) -> Enqueued:

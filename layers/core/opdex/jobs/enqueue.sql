@@ -1,10 +1,11 @@
 -- What clients do to jobs: open, upgrade, cancel, try again.
 
 -- name: open
-INSERT INTO jobs (spec_id, catalog_id, spec_name, kind, revision, operation_count, fresh_after, parkings)
+INSERT INTO jobs (spec_id, catalog_id, spec_name, kind, revision, operation_count, fresh_after, parkings, correlation_id)
 SELECT s.id, s.catalog_id, s.spec_name, %(kind)s, s.current_revision, r.operation_count,
        CASE WHEN %(fresh)s THEN clock_timestamp() ELSE earlier.fresh_after END,
-       CASE WHEN %(kind)s = 'reconciler' THEN coalesce(earlier.parkings + 1, 0) ELSE 0 END
+       CASE WHEN %(kind)s = 'reconciler' THEN coalesce(earlier.parkings + 1, 0) ELSE 0 END,
+       %(correlation_id)s
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
 LEFT JOIN jobs earlier ON earlier.id = %(resumes)s
@@ -28,7 +29,7 @@ UPDATE jobs j SET
         ELSE j.embedded_so_far END,
     revision = CASE WHEN j.status = 'pending' THEN s.current_revision ELSE j.revision END,
     operation_count = CASE WHEN j.status = 'pending' THEN r.operation_count ELSE j.operation_count END,
-    updated_at = now()
+    correlation_id = coalesce(%(correlation_id)s, j.correlation_id), updated_at = now()
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
 WHERE s.id = %(spec_id)s AND j.spec_id = s.id AND j.status IN ('pending', 'running')

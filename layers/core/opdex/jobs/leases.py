@@ -18,6 +18,7 @@ from opdex.embedding.contract import Vector
 from opdex.embedding.registry import RegisteredModel, require_dimension
 from opdex.errors import LeaseLost, OpdexError, ProviderThrottled
 from opdex.jobs.events import EventName, log_event
+from opdex.observability import measure
 
 _SQL: Statements = load_statements("opdex.jobs", "leases.sql")
 
@@ -48,10 +49,29 @@ class Claim:
     idle_slices: int
     error_code: str | None  # why the slice before it ended, where it failed
     standing: Standing | None  # None where an upload came in the same moment: it is to be read again
+    correlation_id: str | None  # of the request that opened or last renewed the job
+    waited_seconds: float  # since it was ready; none has been ready longer
 
     @property
     def fence(self) -> dict[str, Any]:
         return {"job_id": self.job_id, "lease_token": self.lease_token}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A job that could be claimed now."""
+
+    job_id: int
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A job that was claimed and published in one statement, since it missed nothing."""
+
+    job_id: int
+    correlation_id: str | None
+    operations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +102,7 @@ class Recorded:
     fresh_after: datetime | None
     cool_down_seconds: float | None  # of the provider's cool-down that another worker ran into
     shorter_waits: bool  # for a worker: a job with less to embed than this one has left
+    written: int  # vectors; the others of the chunk had been written by another worker before
 
     def outdates(self, plan: Plan) -> bool:
         """Return whether an upload or a re-embed has overtaken the plan."""
@@ -96,7 +117,13 @@ def expire_leases(connection: Connection, max_attempts: int) -> int:
         "message": "The worker that held this job vanished; its lease ran out.",
     }
     row = connection.execute(_SQL["expire"], values, prepare=True).fetchone()
-    return row["jobs"] if row else 0
+    if row is None or not row["jobs"]:
+        return 0
+    measure("LeasesExpired", row["jobs"])
+    if row["failed"]:
+        measure("JobsFailed", row["failed"])
+        measure("JobsParked", row["failed"])
+    return int(row["jobs"])
 
 
 def claim(connection: Connection, provider: str, lease_seconds: float) -> Claim | None:
@@ -117,19 +144,20 @@ def hold_vectors(connection: Connection) -> None:
     connection.execute(_SQL["hold_vectors"], prepare=True)
 
 
-def publish_ready(connection: Connection, provider: str, model: RegisteredModel) -> bool:
-    """Publish the job that has been ready longest, claimed in the same statement; False where it misses a vector.
+def publish_ready(connection: Connection, provider: str, model: RegisteredModel) -> Published | None:
+    """Publish the job that has been ready longest, claimed in the same statement; None where it misses a vector.
 
-    False, too, where none is ready or the provider has a cool-down. Only after :func:`hold_vectors`.
+    None, too, where none is ready or the provider has a cool-down. Only after :func:`hold_vectors`.
     """
     values = {"provider": provider, "model_id": model.id}
-    return connection.execute(_SQL["publish_ready"], values, prepare=True).fetchone() is not None
+    row = connection.execute(_SQL["publish_ready"], values, prepare=True).fetchone()
+    return Published(**row) if row else None
 
 
-def next_ready(connection: Connection, provider: str) -> int | None:
+def next_ready(connection: Connection, provider: str) -> Ready | None:
     """Return the job that could be claimed next; None where there is none. One statement."""
     row = connection.execute(_SQL["next_ready"], {"provider": provider}, prepare=True).fetchone()
-    return row["id"] if row else None
+    return Ready(**row) if row else None
 
 
 def read_standing(connection: Connection, held: Claim) -> Standing:
@@ -189,7 +217,7 @@ def record(
     """Write a chunk's vectors, the progress and the renewed lease together."""
     _fenced(connection, held, "record_progress", embedded_so_far=embedded_so_far, lease=lease_seconds)
     require_dimension(connection, model, len(embedded[0][1]))
-    connection.execute(
+    written = connection.execute(
         _SQL["record_vectors"],
         {
             "model_id": model.id,
@@ -197,9 +225,9 @@ def record(
             "embeddings": [PgVector(vector).to_text() for _, vector in embedded],
             "fresh_after": fresh_after,
         },
-    )
+    ).rowcount
     log_event(connection, held.job_id, "chunk", texts=len(embedded), embedded_so_far=embedded_so_far)
-    return Recorded(**_fenced(connection, held, "surroundings", provider=provider))
+    return Recorded(**_fenced(connection, held, "surroundings", provider=provider), written=written)
 
 
 def settle_dimension(

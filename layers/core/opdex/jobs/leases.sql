@@ -23,7 +23,7 @@ WITH lapsed AS (
     INSERT INTO job_events (job_id, event, detail)
     SELECT id, 'lease_lost', jsonb_build_object('status', status, 'attempts', attempts) FROM taken_back
 )
-SELECT count(*)::int AS jobs FROM taken_back
+SELECT count(*)::int AS jobs, count(*) FILTER (WHERE status = 'failed')::int AS failed FROM taken_back
 
 -- name: claim
 -- Its spec is locked with it, so that the job may be published at once; one whose spec is being changed is left alone.
@@ -42,7 +42,8 @@ WITH ready AS (
     FROM ready
     WHERE j.id = ready.id
     RETURNING j.id AS job_id, j.spec_id, j.lease_token, j.attempts, j.slices, j.idle_slices, j.error_code,
-              ready.current_revision AS revision, j.fresh_after
+              ready.current_revision AS revision, j.fresh_after, j.correlation_id,
+              extract(epoch FROM now() - j.ready_at)::float8 AS waited_seconds
 ), logged AS (
     INSERT INTO job_events (job_id, event, detail)
     SELECT job_id, 'claimed', jsonb_build_object('attempt', attempts, 'slice', slices) FROM claimed
@@ -83,7 +84,7 @@ WITH ready AS (
                 AND (ready.fresh_after IS NULL OR v.made_at > ready.fresh_after)
           ) IS NULL
     )
-    RETURNING j.id, j.spec_id, j.attempts, j.slices, j.revision, j.operation_count, j.reused
+    RETURNING j.id, j.spec_id, j.attempts, j.slices, j.revision, j.operation_count, j.reused, j.correlation_id
 ), published AS (
     UPDATE specs s SET published_revision = ended.revision, published_model_id = %(model_id)s
     FROM ended WHERE s.id = ended.spec_id
@@ -95,10 +96,10 @@ WITH ready AS (
         ('published', jsonb_build_object('revision', revision, 'operations', operation_count, 'reused', reused))
     ) AS told (event, detail)
 )
-SELECT id FROM ended
+SELECT id AS job_id, correlation_id, operation_count AS operations FROM ended
 
 -- name: next_ready
-SELECT id FROM jobs
+SELECT id AS job_id, correlation_id FROM jobs
 WHERE status = 'pending' AND ready_at <= now()
   AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
 ORDER BY ready_at, id LIMIT 1

@@ -10,6 +10,7 @@ from opdex.jobs.enqueue import enqueue
 from opdex.jobs.leases import expire_leases
 from opdex.jobs.retention import apply_retention
 from opdex.jobs.wakeups import WakeUp, WakeUps
+from opdex.observability import measure
 
 _SQL = load_statements("opdex.jobs", "sweep.sql")
 
@@ -48,6 +49,7 @@ def sweep(
     unparked = _unpark(database)
     gaps = _close_gaps(database, identity)
     woken = _wake(database, wake_ups, identity, workers)
+    _measure_backlog(database)
     left = seconds - (time.monotonic() - began)
     forgotten = apply_retention(database, days=retention_days, seconds=left)
     return Swept(
@@ -90,5 +92,13 @@ def _wake(database: Database, wake_ups: WakeUps, identity: ModelIdentity, worker
     with database.transaction() as connection:
         ready = connection.execute(_SQL["ready_jobs"], {"limit": workers, "provider": identity.provider}).fetchall()
     for job in ready:
-        wake_ups.send(WakeUp(job_id=job["id"]))
+        wake_ups.send(WakeUp(**job))
     return len(ready)
+
+
+def _measure_backlog(database: Database) -> None:
+    with database.statement() as connection:
+        backlog = connection.execute(_SQL["backlog"]).fetchone()
+    assert backlog is not None  # noqa: S101 - a count has a row
+    measure("OpenJobs", backlog["open_jobs"])
+    measure("OldestReadyJobAge", backlog["oldest_ready_seconds"])

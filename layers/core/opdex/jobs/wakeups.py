@@ -1,17 +1,20 @@
 """Wake-ups: SQS messages saying that work may be ready. Hints and nothing more; the sweep sends again what got lost."""
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from opdex import aws
 from opdex.errors import MalformedWakeUp, QueueUnavailable
-from opdex.observability import logger
+from opdex.observability import logger, sane_id
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageSystemAttributeValueTypeDef
 
 # The longest delay that SQS takes.
 _LONGEST_DELAY_SECONDS = 900
@@ -20,7 +23,8 @@ _LONGEST_DELAY_SECONDS = 900
 class WakeUp(BaseModel):
     """One message. ``ready``: a job may be ready. ``lease``: the lease under this token should have ended by now.
 
-    ``round`` counts how often it was sent on; copies of one message share it.
+    ``round`` counts how often it was sent on; copies of one message share it. ``correlation_id`` is that of the job,
+    whoever sends the message; a message without one, or with one that is none, is as good as any.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -30,6 +34,7 @@ class WakeUp(BaseModel):
     job_id: int
     lease_token: str | None = None
     round: int = 0
+    correlation_id: Annotated[str | None, BeforeValidator(sane_id)] = None
 
     @classmethod
     def parse(cls, body: str) -> Self:
@@ -71,8 +76,15 @@ class WakeUpSender:
         """
         delay = max(0, min(_LONGEST_DELAY_SECONDS, math.ceil(delay_seconds)))
         body = wake_up.model_dump_json(exclude_none=True)
+        # Joins the trace of whoever sends with that of whoever is woken; Lambda sets it anew for each invocation.
+        trace = os.environ.get("_X_AMZN_TRACE_ID")
+        traced: dict[Literal["AWSTraceHeader"], MessageSystemAttributeValueTypeDef] = (
+            {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}} if trace else {}
+        )
         with _translated():
-            self._sqs().send_message(QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay)
+            self._sqs().send_message(
+                QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay, MessageSystemAttributes=traced
+            )
 
     def see_again(self, receipt_handle: str, after_seconds: int) -> None:
         """Let a message that could not be handled come back soon, not at the end of the queue's long visibility.
@@ -86,11 +98,7 @@ class WakeUpSender:
 
     def _sqs(self) -> "SQSClient":
         if self._client is None:
-            import boto3  # a function that sends nothing never loads it
-            from botocore.config import Config
-
-            quick = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"})
-            self._client = boto3.client("sqs", config=quick)
+            self._client = aws.client("sqs")
         return self._client
 
 

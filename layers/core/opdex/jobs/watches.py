@@ -18,6 +18,7 @@ class Waiting:
     lease_token: str | None
     watch_round: int
     seconds: float
+    correlation_id: str | None
 
 
 def waiting(connection: Connection, job_id: int, provider: str) -> Waiting | None:

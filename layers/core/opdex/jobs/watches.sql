@@ -2,7 +2,7 @@
 
 -- name: waiting
 -- Until when there is nothing to do for the job: the end of its lease, of its backoff, or of the cool-down.
-SELECT j.status, j.lease_token::text AS lease_token, j.watch_round,
+SELECT j.status, j.lease_token::text AS lease_token, j.watch_round, j.correlation_id,
        greatest(0, extract(epoch FROM CASE
            WHEN j.status = 'running' THEN j.lease_expires_at
            ELSE greatest(j.ready_at, (SELECT until FROM cool_downs WHERE provider = %(provider)s))

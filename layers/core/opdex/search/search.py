@@ -1,6 +1,8 @@
 """One search: embed the query, rank in each channel, fuse. Never fails because the embedding provider does."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pgvector import Vector as PgVector
@@ -9,7 +11,7 @@ from opdex.database import Connection, Database, load_statements
 from opdex.embedding.contract import Embedder, ModelIdentity, Vector
 from opdex.embedding.registry import find_model
 from opdex.errors import ConfigurationError, ProviderError
-from opdex.observability import logger
+from opdex.observability import Latency, logger, measure
 from opdex.openapi.operation_text import words
 from opdex.search.fusion import fuse
 from opdex.search.models import Channel, FoundOperation, SearchAnswer, SearchRequest
@@ -18,6 +20,8 @@ _SQL = load_statements("opdex.search", "search.sql")
 
 # How deep each channel is looked into; fusion gains nothing from what lies deeper.
 _DEPTH = 200
+
+_LATENCY_OF: dict[Channel, Latency] = {"semantic": "SemanticSearchLatency", "lexical": "LexicalSearchLatency"}
 
 type _Key = tuple[int, int, int]  # spec_id, revision, position
 type _Ranked = dict[_Key, float]  # best first
@@ -29,13 +33,19 @@ def search(database: Database, embedder: Callable[[], Embedder], request: Search
     The query is embedded outside the transaction; where that cannot be done, or no spec asked for is indexed by the
     current model, the ranking is lexical and ``note`` says why. Raises DatabaseUnavailable.
     """
+    with _timed("SearchLatency"):
+        return _search(database, embedder, request)
+
+
+def _search(database: Database, embedder: Callable[[], Embedder], request: SearchRequest) -> SearchAnswer:
     query, note = None, None
     if request.ranking != "lexical":
         try:
             provider = embedder()
-            query = provider.embed_query(request.q), provider.identity
+            with _timed("QueryEmbeddingLatency"):
+                query = provider.embed_query(request.q), provider.identity
         except (ProviderError, ConfigurationError) as error:
-            logger.warning("query not embedded", extra={"error_code": error.code, "reason": error.message})
+            logger.warning("query not embedded", error_code=error.code)
             note = f"Ranked by words alone: {error.message}"
     with database.transaction() as connection:
         connection.execute(_SQL["snapshot"])
@@ -71,7 +81,8 @@ def _answer(
 
 
 def _rank(connection: Connection, channel: Channel, values: Mapping[str, Any]) -> _Ranked:
-    rows = connection.execute(_SQL[channel], values).fetchall()
+    with _timed(_LATENCY_OF[channel]):
+        rows = connection.execute(_SQL[channel], values).fetchall()
     return {(row["spec_id"], row["revision"], row["position"]): row["score"] for row in rows}
 
 
@@ -100,3 +111,11 @@ def _operations(connection: Connection, hits: list[tuple[_Key, float, list[Chann
         FoundOperation(**row, score=round(score, 6), matched=matched)
         for row, (_, score, matched) in zip(rows, hits, strict=True)
     ]
+
+
+@contextmanager
+def _timed(latency: Latency) -> Iterator[None]:
+    """Measure the block, unless it raises."""
+    began = time.monotonic()
+    yield
+    measure(latency, round((time.monotonic() - began) * 1000, 3))
