@@ -125,6 +125,18 @@ class TooLarge(OpdexError):
     code = "too_large"
 
 
+class ContentTooLarge(OpdexError):
+    """The document is larger than one answer; ask for it piece by piece, with a Range header."""
+
+    code = "content_too_large"
+
+
+class RangeNotSatisfiable(OpdexError):
+    """The document does not reach to where the Range header begins."""
+
+    code = "range_not_satisfiable"
+
+
 class UnsupportedMediaType(OpdexError):
     """Send JSON, YAML, gzip or zip as such, as application/octet-stream or multipart/form-data."""
 

@@ -90,6 +90,20 @@ class Spec(_Row):
         return {"warning_count": len(values["warnings"]), **values}
 
 
+class ListedOperation(_Row):
+    """One operation of a spec; ``operation_id`` is the document's, or "METHOD /path"."""
+
+    operation_id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    tags: list[str]
+    deprecated: bool
+    spec_name: str
+    catalog_id: str
+
+
 class Changes(_Row):
     """How the operations of an upload differ from those of the revision before it, in operations."""
 

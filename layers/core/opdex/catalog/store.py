@@ -95,7 +95,7 @@ def get_spec(connection: Connection, catalog_id: str, spec_name: str) -> Spec:
     values = {"catalog_id": catalog_id, "spec_name": spec_name, "limit": 1, "after": None}
     row = connection.execute(_SQL["list_specs"], values).fetchone()
     if row is None:
-        raise _no_spec(connection, catalog_id, spec_name)
+        raise spec_not_found(connection, catalog_id, spec_name)
     return Spec(**row)
 
 
@@ -104,11 +104,12 @@ def delete_spec(connection: Connection, catalog_id: str, spec_name: str) -> None
     values = {"catalog_id": catalog_id, "spec_name": spec_name}
     row = connection.execute(_SQL["lock_spec"], values).fetchone()
     if row is None:
-        raise _no_spec(connection, catalog_id, spec_name)
+        raise spec_not_found(connection, catalog_id, spec_name)
     cancel_of_spec(connection, row["id"])
     connection.execute(_SQL["delete_spec"], {"spec_id": row["id"]})
 
 
-def _no_spec(connection: Connection, catalog_id: str, spec_name: str) -> SpecNotFound:
-    get_catalog(connection, catalog_id)  # where the catalog itself is missing, that is the answer
+def spec_not_found(connection: Connection, catalog_id: str, spec_name: str) -> SpecNotFound:
+    """Return the error for a spec that is not there. Raises CatalogNotFound where the catalog itself is missing."""
+    get_catalog(connection, catalog_id)
     return SpecNotFound(f"No spec '{spec_name}' in catalog '{catalog_id}'.")

@@ -11,6 +11,8 @@ from pydantic_core import to_json
 MAX_PAYLOAD_BYTES: Final = 6_000_000
 # What surrounds the items of a list: the gateway answer's own fields, a cursor, a note.
 _ENVELOPE_BYTES: Final = 20_000
+# Octets travel as base64, which makes four bytes of three.
+MAX_OCTETS: Final = (MAX_PAYLOAD_BYTES - _ENVELOPE_BYTES) // 4 * 3
 
 
 def payload_bytes(answer: dict[str, Any] | str) -> int:

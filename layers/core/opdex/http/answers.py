@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, WrapSerializer
 
-from opdex.catalog.models import Catalog, Changes, Spec, Upload
+from opdex.catalog.models import Catalog, Changes, ListedOperation, Spec, Upload
 from opdex.http.keys_store import Key
 from opdex.jobs.models import EmbeddingStatus, Enqueued, Job
 from opdex.search import SearchAnswer
@@ -37,6 +37,13 @@ class SpecList(BaseModel):
     """A catalog's specs by name, each with its first warnings; ``next`` is there where they are more, or do not fit."""
 
     specs: list[Spec]
+    next: Next = None
+
+
+class OperationPage(BaseModel):
+    """A spec's operations, in the document's order."""
+
+    operations: list[ListedOperation]
     next: Next = None
 
 

@@ -17,10 +17,12 @@ from opdex.http.answer_size import MAX_PAYLOAD_BYTES, payload_bytes
 from opdex.http.authentication import authenticate, authorize, sent_key
 from opdex.http.bodies import body_bytes, media_type
 from opdex.http.catalogs import catalog_routes
+from opdex.http.content import content_routes
 from opdex.http.context import ApiContext
 from opdex.http.embedding import embedding_routes
 from opdex.http.error_map import ErrorAnswer, error_response
 from opdex.http.keys import key_routes
+from opdex.http.operations import operation_routes
 from opdex.http.routing import ROLE_EXTENSION
 from opdex.http.search import search_routes
 from opdex.http.service import service_routes
@@ -59,6 +61,8 @@ class Api:
             catalog_routes(context),
             spec_routes(context),
             source_routes(context),
+            operation_routes(context),
+            content_routes(context),
             embedding_routes(context),
             search_routes(context),
             key_routes(context),

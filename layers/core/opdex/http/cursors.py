@@ -1,10 +1,13 @@
 """Cursors: where a page ended, in a form that clients pass back as it is."""
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 
 from opdex.errors import MalformedRequest
 from opdex.http.answer_size import fitting
+
+_PLACE = re.compile(r"[1-9][0-9]{0,8}\.[0-9]{1,9}")
 
 
 def encode_cursor(position: str | int) -> str:
@@ -38,6 +41,13 @@ def id_position(text: str) -> int:
     if not 0 < position < 2**63:
         raise ValueError(text)
     return position
+
+
+def place_position(text: str) -> str:
+    """Read a position among the operations of a revision, "revision.position". Raises ValueError."""
+    if _PLACE.fullmatch(text) is None:
+        raise ValueError(text)
+    return text
 
 
 def page[T](found: Sequence[T], limit: int, position: Callable[[T], str | int]) -> tuple[list[T], str | None]:

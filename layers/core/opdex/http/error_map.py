@@ -30,7 +30,9 @@ STATUS_OF: Final[dict[type[OpdexError], int]] = {
     errors.JobHasSucceeded: 409,
     errors.SourceChanged: 409,
     errors.TooLarge: 413,
+    errors.ContentTooLarge: 413,
     errors.UnsupportedMediaType: 415,
+    errors.RangeNotSatisfiable: 416,
     errors.DocumentError: 422,
     errors.DocumentEmpty: 422,
     errors.DocumentUnreadable: 422,
@@ -94,6 +96,8 @@ def error_response(error: OpdexError) -> Response[ErrorAnswer]:
         headers["WWW-Authenticate"] = 'Bearer realm="opdex"'
     if status == 405:
         headers["Allow"] = ", ".join(error.details.get("allowed", ()))
+    if status == 416:
+        headers["Content-Range"] = f"bytes */{error.details['bytes']}"
     if status == 503:
         wait = getattr(error, "retry_after", None)
         headers["Retry-After"] = str(_RETRY_AFTER_SECONDS if wait is None else max(1, round(wait)))
