@@ -1,5 +1,7 @@
 """Where connections go: to the very address that was checked, and nowhere else."""
 
+from types import SimpleNamespace
+
 import httpcore
 import pytest
 
@@ -97,6 +99,26 @@ def test_there_is_no_way_out_when_nothing_is_reached(internet: Internet, problem
     internet.problems = {ADDRESS: problem, "52.1.1.1": problem}
     with pytest.raises(OutboundUnavailable, match="NAT gateway"):
         internet.fetcher().fetch(URL)
+
+
+def test_there_is_no_way_out_when_the_server_has_many_addresses_and_all_the_time_went_into_them(
+    internet: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [f"93.184.216.{number}" for number in range(1, 7)]
+    internet.names |= {HOST: [addresses], CONTROL: [["52.1.1.1"]]}
+    internet.problems = dict.fromkeys([*addresses, "52.1.1.1"], httpcore.ConnectTimeout())
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("opdex.fetching.deadline.time", SimpleNamespace(monotonic=lambda: clock.now))
+    dial = internet.dial
+
+    def patient(host: str, port: int, timeout: float | None = None) -> object:
+        clock.now += timeout or 0
+        return dial(host, port, timeout)
+
+    monkeypatch.setattr(internet, "dial", patient)
+    with pytest.raises(OutboundUnavailable):
+        internet.fetcher().fetch(URL)
+    assert clock.now <= 10 + 2
 
 
 def test_there_is_no_way_out_when_no_name_is_known(internet: Internet) -> None:

@@ -99,9 +99,10 @@ class PublicNetwork(httpcore.NetworkBackend):
         raise SourceUnreachable(f"{host} refuses the connection, or there is no way to it.")
 
     def _require_way_out(self) -> None:
+        # In time of its own, for the deadline's may be used up; nothing follows that would need it.
         try:
-            addresses = self._look_up(_CONTROL_NAME, self._deadline.left(_CONTROL_SECONDS))
-            self._dial(str(addresses[0]), 443, timeout=self._deadline.left(_CONTROL_SECONDS)).close()
+            addresses = self._look_up(_CONTROL_NAME, _CONTROL_SECONDS)
+            self._dial(str(addresses[0]), 443, timeout=_CONTROL_SECONDS).close()
         except (NameUnknown, LookUpFailed, httpcore.ConnectError, httpcore.ConnectTimeout):
             raise OutboundUnavailable from None
 
