@@ -1,0 +1,114 @@
+"""ApiFunction as AWS runs it: the real handler in a warm process of its own, and what each invocation took."""
+
+import multiprocessing
+import os
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Self
+
+from tests.gateway import LambdaContext
+
+_PROCESSES = multiprocessing.get_context("spawn")
+_STATUS = Path("/proc/self/status")
+# What an upload's time is spent in. The handler's modules take these names when they are imported.
+_TIMED = {
+    "unpack": ("opdex.openapi", "unpack"),
+    "parse": ("opdex.openapi", "read_document"),
+    "read": ("opdex.openapi", "describe"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What an invocation took, in seconds, and the most memory that its process has had."""
+
+    seconds: float
+    parsing: float
+    walking: float
+    writing: float
+    peak_bytes: int
+
+
+class ApiFunction:
+    """One execution environment with these variables, a handler of gateway events. A context manager."""
+
+    spent: Spent
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._pipe, theirs = _PROCESSES.Pipe()
+        self._process = _PROCESSES.Process(target=_run, args=(theirs, dict(environment)), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send(None)
+        self._process.join()
+
+    def __call__(self, event: dict[str, Any], context: object) -> dict[str, Any]:
+        """Return the handler's answer; ``spent`` is what it took."""
+        self._pipe.send(event)
+        answer: dict[str, Any]
+        answer, self.spent = self._pipe.recv()
+        return answer
+
+
+def _run(pipe: Connection, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    spent: Counter[str] = Counter()
+    for kind, (module, name) in _TIMED.items():
+        _time(spent, kind, import_module(module), name)
+    _time_transactions(spent)
+    from functions.api.handler import handler  # as in AWS, the environment is there before the handler
+
+    while (event := pipe.recv()) is not None:
+        spent.clear()
+        began = time.perf_counter()
+        answer = handler(event, LambdaContext())
+        seconds = time.perf_counter() - began
+        parsing, walking = spent["unpack"] + spent["parse"], spent["read"] - spent["parse"]
+        pipe.send((answer, Spent(seconds, parsing, walking, spent["write"], _peak_bytes())))
+
+
+def _time(spent: Counter[str], kind: str, owner: object, name: str) -> None:
+    function: Callable[..., Any] = getattr(owner, name)
+
+    def timed(*arguments: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return function(*arguments, **named)
+        finally:
+            spent[kind] += time.perf_counter() - began  # type: ignore[assignment]
+
+    setattr(owner, name, timed)
+
+
+def _time_transactions(spent: Counter[str]) -> None:
+    from opdex.database import Database
+
+    transaction = Database.transaction
+
+    @contextmanager
+    def timed(self: Database, *arguments: Any, **named: Any) -> Iterator[Any]:
+        began = time.perf_counter()
+        with transaction(self, *arguments, **named) as connection:
+            yield connection
+        spent["write"] += time.perf_counter() - began  # type: ignore[assignment]
+
+    Database.transaction = timed  # type: ignore[method-assign]
+
+
+def _peak_bytes() -> int:
+    if _STATUS.exists():  # the other figure may be that of the process that started this one
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
