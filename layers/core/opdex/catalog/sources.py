@@ -139,7 +139,7 @@ class Sources:
             c.execute(_SQL["note_failure"], {**names, "error": told, "code": error.code})
 
 
-def schedule_refresh(connection: Connection, catalog_id: str, spec_name: str, every_hours: int) -> Spec:
+def set_schedule(connection: Connection, catalog_id: str, spec_name: str, every_hours: int) -> Spec:
     """Have a spec refreshed every so many hours, never for 0. Raises CatalogNotFound, SpecNotFound, NotUrlSourced."""
     values = {"catalog_id": catalog_id, "spec_name": spec_name, "hours": every_hours}
     is_set = connection.execute(_SQL["set_schedule"], values).fetchone() is not None

@@ -3,7 +3,7 @@
 from typing import Final
 
 from opdex.catalog.models import Spec
-from opdex.catalog.sources import Sources, schedule_refresh
+from opdex.catalog.sources import Sources, set_schedule
 from opdex.errors import (
     CatalogNotFound,
     DocumentEmpty,
@@ -75,12 +75,12 @@ def source_routes(context: ApiContext) -> Routes:
         answers={200: "The spec."},
         errors=(CatalogNotFound, SpecNotFound, NotUrlSourced),
     )
-    def put_refresh_schedule(catalog_id: CatalogId, spec_name: SpecName, schedule: RefreshSchedule) -> Spec:
+    def schedule_refresh(catalog_id: CatalogId, spec_name: SpecName, schedule: RefreshSchedule) -> Spec:
         """Have a spec refreshed from its URL every so many hours.
 
         After a failure it is tried again sooner, then ever later, up to a day. Uploading a document ends the schedule.
         """
         with context.database.transaction() as c:
-            return schedule_refresh(c, catalog_id, spec_name, schedule.every_hours)
+            return set_schedule(c, catalog_id, spec_name, schedule.every_hours)
 
     return routes
