@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from aws_lambda_powertools.utilities import parameters
-
 from opdex import custom_resource
 from opdex.database import Database
+from opdex.errors import DatabaseUnavailable, MigrationFailed
 from opdex.migrations import deployed_folder, ensure_admin_key, migrate
+from opdex.secrets import read_secret
 from opdex.settings import MigrateSettings
 
 
@@ -20,8 +20,20 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 def _migrate() -> list[str]:
     settings = MigrateSettings.read()
-    with Database(settings).transaction() as connection:
+    database = Database(settings)
+    _wait_for(database, settings.database_wait_seconds)
+    with database.transaction() as connection:
         applied = migrate(connection, deployed_folder())
         if settings.admin_key_secret_arn is not None:
-            ensure_admin_key(connection, str(parameters.get_secret(settings.admin_key_secret_arn, force_fetch=True)))
+            ensure_admin_key(connection, read_secret(settings.admin_key_secret_arn, fresh=True))
     return applied
+
+
+def _wait_for(database: Database, seconds: float) -> None:
+    try:
+        database.wait(seconds)
+    except DatabaseUnavailable as error:
+        raise MigrationFailed(
+            f"The database cannot be reached ({error.__cause__}): see that DatabaseSecretArn names it, and that the"
+            " subnets and security groups of the functions lead to it."
+        ) from error

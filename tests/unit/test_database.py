@@ -1,28 +1,17 @@
 import json
-from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from opdex.database import Database, database_url, load_statements
 from opdex.errors import ConfigurationError, DatabaseUnavailable
 from opdex.settings import DatabaseSettings
 
 
-@pytest.fixture
-def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with mock_aws():
-        monkeypatch.setattr("opdex.database._secrets", {})
-        yield
-
-
-def _url_of_secret(value: str) -> str:
+def _url_of_secret(value: str, **settings: Any) -> str:
     arn = boto3.client("secretsmanager").create_secret(Name="database", SecretString=value)["ARN"]
-    return database_url(DatabaseSettings(database_secret_arn=arn))
+    return database_url(DatabaseSettings(database_secret_arn=arn, **settings))
 
 
 @pytest.mark.usefixtures("secrets")
@@ -35,6 +24,28 @@ def test_url_is_built_when_the_secret_is_that_of_rds() -> None:
     fields = {"username": "me", "password": "p@ss/word", "host": "db.example", "port": 5433, "dbname": "opdex"}
 
     assert _url_of_secret(json.dumps(fields)) == "postgresql://me:p%40ss%2Fword@db.example:5433/opdex?sslmode=require"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_place_is_that_of_the_settings_when_the_secret_has_the_login_alone() -> None:
+    url = _url_of_secret('{"username": "me", "password": "pw"}', database_host="db.example", database_name="opdex")
+
+    assert url == "postgresql://me:pw@db.example:5432/opdex?sslmode=require"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_place_is_that_of_the_secret_when_it_has_one() -> None:
+    fields = {"username": "me", "password": "pw", "host": "db.example", "port": 5433, "dbname": "opdex"}
+    url = _url_of_secret(json.dumps(fields), database_host="other.example", database_port=1, database_name="other")
+
+    assert url == "postgresql://me:pw@db.example:5433/opdex?sslmode=require"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_database_is_unavailable_when_its_secret_cannot_be_read() -> None:
+    missing = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:missing"
+    with pytest.raises(DatabaseUnavailable, match="secret cannot be read"):
+        database_url(DatabaseSettings(database_secret_arn=missing))
 
 
 @pytest.mark.usefixtures("secrets")
@@ -55,6 +66,28 @@ def test_database_is_unavailable_when_nobody_listens(unused_tcp_port_url: str) -
     settings = DatabaseSettings.model_validate({"database_url": unused_tcp_port_url})
     with pytest.raises(DatabaseUnavailable), Database(settings).transaction():
         pass
+
+
+def test_wait_ends_when_the_server_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter((DatabaseUnavailable(), DatabaseUnavailable(), object()))
+
+    def connect(_: Database) -> object:
+        answer = next(answers)
+        if isinstance(answer, DatabaseUnavailable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("opdex.database._ASK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(Database, "connect", connect)
+    Database(DatabaseSettings()).wait(60)
+    assert list(answers) == []
+
+
+def test_wait_ends_with_the_reason_when_nobody_listens_for_so_long(unused_tcp_port_url: str) -> None:
+    settings = DatabaseSettings.model_validate({"database_url": unused_tcp_port_url})
+    with pytest.raises(DatabaseUnavailable) as raised:
+        Database(settings).wait(0)
+    assert "refused" in str(raised.value.__cause__)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from typing import Any
 
 # One resource, whatever it last did: a changed id would make CloudFormation delete the old one.
 _PHYSICAL_ID = "migrations"
-_REASON_CHARACTERS = 1000  # the whole answer may have 4096 bytes
+_REASON_CHARACTERS = 500  # the whole answer may have 4096 bytes, and one character six
+_ANSWER_TRIES = 3
 
 
 def is_request(event: dict[str, Any]) -> bool:
@@ -37,4 +38,11 @@ def _answer(event: dict[str, Any], status: str, reason: str) -> None:
     request = urllib.request.Request(  # noqa: S310  CloudFormation's own address
         event["ResponseURL"], json.dumps(body).encode(), {"Content-Type": ""}, method="PUT"
     )
-    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+    for tries_left in reversed(range(_ANSWER_TRIES)):  # a deploy waits long for an answer that got lost
+        try:
+            urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+        except OSError:
+            if tries_left == 0:
+                raise
+        else:
+            return

@@ -15,9 +15,9 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 
-from opdex import aws
-from opdex.errors import ConfigurationError, DatabaseFailed, DatabaseUnavailable
+from opdex.errors import ConfigurationError, DatabaseFailed, DatabaseUnavailable, SecretUnavailable
 from opdex.observability import logger
+from opdex.secrets import read_secret
 from opdex.settings import DatabaseSettings
 
 type Connection = psycopg.Connection[DictRow]
@@ -34,12 +34,11 @@ _CONNECTION = {
     "application_name": "opdex",
 }
 
+_ASK_AGAIN_SECONDS = 1.0
+
 # Statements that ask for it are prepared. The others look at tables that may have grown a thousandfold since a plan was
 # made, and are planned each time.
 _ONLY_WHEN_ASKED = sys.maxsize
-
-_SECRET_SECONDS = 60.0
-_secrets: dict[str, tuple[float, str]] = {}  # when each was read
 
 # An OperationalError to psycopg, and yet the fault of the statement, whenever it is run.
 _LIMIT_EXCEEDED = "54"
@@ -57,32 +56,24 @@ def database_url(settings: DatabaseSettings) -> str:
         return settings.database_url.get_secret_value()
     if settings.database_secret_arn is None:
         raise ConfigurationError("Set DATABASE_SECRET_ARN (or DATABASE_URL) to say where Postgres is.")
-    secret = _secret(settings.database_secret_arn)
+    try:
+        secret = read_secret(settings.database_secret_arn)
+    except SecretUnavailable as error:
+        raise DatabaseUnavailable("The database's secret cannot be read.", **error.details) from error
     if secret.startswith(("postgresql://", "postgres://")):
         return secret
     try:
         fields = json.loads(secret)
         login = f"{quote(fields['username'], safe='')}:{quote(fields['password'], safe='')}"
-        place = f"{fields['host']}:{fields.get('port', 5432)}/{fields.get('dbname', 'postgres')}"
+        host = fields.get("host") or settings.database_host
+        place = f"{host}:{fields.get('port', settings.database_port)}/{fields.get('dbname', settings.database_name)}"
     except (ValueError, KeyError, TypeError):
+        host = None
+    if host is None:
         raise ConfigurationError(
             "The database secret must be a postgresql:// URL, or JSON with username, password, host, port, dbname."
         ) from None
     return f"postgresql://{login}@{place}?{urlencode({'sslmode': 'require'})}"
-
-
-def _secret(arn: str) -> str:
-    """Return a secret as it was a minute ago or less, so that a rotated one is picked up."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    read_at, secret = _secrets.get(arn, (float("-inf"), ""))
-    if time.monotonic() > read_at + _SECRET_SECONDS:
-        try:
-            secret = aws.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
-        except (BotoCoreError, ClientError) as error:
-            raise DatabaseUnavailable("The database's secret cannot be read; try again shortly.") from error
-        _secrets[arn] = time.monotonic(), secret
-    return secret
 
 
 @contextmanager
@@ -153,6 +144,19 @@ class Database:
         except DatabaseUnavailable:
             self.close()
             raise
+
+    def wait(self, seconds: float) -> None:
+        """Return once the server answers; one that is paused takes a while to. Raises DatabaseUnavailable."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self._live_connection()
+            except DatabaseUnavailable:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(_ASK_AGAIN_SECONDS)
+            else:
+                return
 
     def connect(self) -> Connection:
         """Open one more connection, of the caller's own. Raises DatabaseUnavailable."""

@@ -316,6 +316,12 @@ class DatabaseUnavailable(OpdexError):
     code = "database_unavailable"
 
 
+class SecretUnavailable(OpdexError):
+    """A secret cannot be read; try again shortly."""
+
+    code = "secret_unavailable"
+
+
 class QueueUnavailable(OpdexError):
     """The wake-up queue did not take a message; the sweep will send it again."""
 

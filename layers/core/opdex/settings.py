@@ -24,10 +24,16 @@ class Settings(BaseSettings):
 
 
 class DatabaseSettings(Settings):
-    """Where Postgres is: a URL, or the ARN of a Secrets Manager secret that holds one or RDS's JSON."""
+    """Where Postgres is: a URL, or the ARN of a Secrets Manager secret that holds one or RDS's JSON.
+
+    Host, port and name count where that JSON lacks them: a secret that RDS itself keeps has the login alone.
+    """
 
     database_url: SecretStr | None = None
     database_secret_arn: str | None = None
+    database_host: str | None = None
+    database_port: int = Field(default=5432, ge=1, le=65535)
+    database_name: str = "postgres"
     database_statement_seconds: float = Field(default=20.0, gt=0)  # shorter than a lease, and than the gateway waits
     database_prepares: bool = True  # off where a pooler hands out a connection anew for each transaction
 
@@ -45,6 +51,7 @@ class EmbeddingSettings(Settings):
     embedding_provider: Literal["minilm", "ollama"] = "minilm"
     embedding_model: str = ""
     embedding_url: str = ""
+    embedding_secret_arn: str | None = None  # holds the provider's key, which goes along as a bearer token
     embedding_timeout_seconds: float = Field(default=120.0, gt=0)
     embedding_query_timeout_seconds: float = Field(default=2.0, gt=0)
     embedding_chunk_seconds: float = Field(default=5.0, gt=0)
@@ -97,5 +104,6 @@ class SweepSettings(DatabaseSettings, QueueSettings, EmbeddingSettings, Document
 class MigrateSettings(DatabaseSettings):
     """MigrateFunction; the secret holds the first admin key as plain text."""
 
-    database_statement_seconds: float = Field(default=280.0, gt=0)  # a migration may rewrite a large table
+    database_statement_seconds: float = Field(default=600.0, gt=0)  # a migration may rewrite a large table
+    database_wait_seconds: float = Field(default=120.0, ge=0)  # for one that is paused, or still being made
     admin_key_secret_arn: str | None = None

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from opdex.embedding import checked, make_embedder
-from opdex.errors import ConfigurationError, ProviderMisbehaved
+from opdex.errors import ConfigurationError, ProviderMisbehaved, ProviderUnavailable
 from opdex.settings import EmbeddingSettings
 
 
@@ -42,6 +42,14 @@ def test_checked_raises_when_the_dimension_is_not_the_models() -> None:
 def test_make_embedder_names_the_default_models_when_none_is_configured() -> None:
     assert make_embedder(EmbeddingSettings()).identity == ("minilm", "all-MiniLM-L6-v2")
     assert make_embedder(EmbeddingSettings(embedding_provider="ollama")).identity == ("ollama", "nomic-embed-text")
+
+
+@pytest.mark.usefixtures("secrets")
+def test_provider_is_unavailable_when_its_key_cannot_be_read() -> None:
+    missing = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:missing"
+    embedder = make_embedder(EmbeddingSettings(embedding_provider="ollama", embedding_secret_arn=missing))
+    with pytest.raises(ProviderUnavailable, match="key cannot be read"):
+        embedder.probe()
 
 
 def test_make_embedder_raises_when_minilm_is_given_another_model() -> None:

@@ -56,6 +56,31 @@ def test_error_answer_is_the_failure_that_its_status_stands_for_when_asked(
     assert error.message == f"The embedding provider answered {status}: so it is"
 
 
+def test_newest_key_goes_along_when_there_is_one() -> None:
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["Authorization"])
+        return httpx.Response(200, json={})
+
+    keys = iter(("old", "rotated"))
+    provider = ProviderClient("https://provider.example", httpx.MockTransport(answer), key=lambda: next(keys))
+    provider.get("/x", Deadline(1))
+    provider.post("/x", BODY, Deadline(1))
+    assert sent == ["Bearer old", "Bearer rotated"]
+
+
+def test_no_key_goes_along_when_there_is_none() -> None:
+    sent: list[httpx.Headers] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers)
+        return httpx.Response(200, json={})
+
+    client(answer).get("/x", Deadline(1))
+    assert "Authorization" not in sent[0]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_error_answer_carries_the_wait_when_the_server_asks_for_one(status: int) -> None:
     error = ErrorAnswer(status, httpx.Headers({"retry-after": "7"}), b"").as_provider_error()

@@ -1,6 +1,6 @@
 """Ollama, or whatever answers as it does: ``/api/embed`` with arrays, or only the older ``/api/embeddings``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 
@@ -31,10 +31,11 @@ class OllamaEmbedder:
         model: str = DEFAULT_MODEL,
         query_timeout: float = 2.0,
         transport: httpx.BaseTransport | None = None,
+        key: Callable[[], str] | None = None,
     ) -> None:
         self.model = model
         self._query_timeout = query_timeout
-        self._client = ProviderClient(url, transport)
+        self._client = ProviderClient(url, transport, key)
         self._takes_arrays: bool | None = None  # unknown before the first answer
 
     @property

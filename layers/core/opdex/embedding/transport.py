@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NoReturn
@@ -85,9 +85,14 @@ class ErrorAnswer(Exception):
 
 
 class ProviderClient:
-    """A provider's base URL and the connections to it. May be used from several threads."""
+    """A provider's base URL and the connections to it. May be used from several threads.
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+    ``key`` is asked before each call for the bearer token that goes along.
+    """
+
+    def __init__(
+        self, url: str, transport: httpx.BaseTransport | None = None, key: Callable[[], str] | None = None
+    ) -> None:
         try:
             self._url = httpx.URL(url)
         except httpx.InvalidURL:
@@ -104,6 +109,7 @@ class ProviderClient:
             trust_env=not on_this_machine,  # a proxy meant for the internet does not know this machine
             headers={"Accept-Encoding": "identity", "User-Agent": "opdex"},  # no answer unpacks to more than it weighs
         )
+        self._key = key
 
     @property
     def address(self) -> str:
@@ -125,7 +131,8 @@ class ProviderClient:
     def _send(self, method: str, path: str, body: object, deadline: Deadline) -> object:
         left = deadline.left()
         timeout = httpx.Timeout(left, connect=min(left, CONNECT_SECONDS))
-        request = self._client.build_request(method, path, json=body, timeout=timeout)
+        headers = {"Authorization": f"Bearer {self._key()}"} if self._key is not None else None
+        request = self._client.build_request(method, path, json=body, timeout=timeout, headers=headers)
         try:
             answer = self._client.send(request, stream=True)
             try:

@@ -58,6 +58,7 @@ STATUS_OF: Final[dict[type[OpdexError], int]] = {
     errors.LeaseLost: 500,
     errors.DatabaseUnavailable: 503,
     errors.DatabaseFailed: 500,
+    errors.SecretUnavailable: 503,
     errors.SliceBroke: 500,
     errors.QueueUnavailable: 503,
     errors.MalformedWakeUp: 500,
