@@ -21,7 +21,11 @@ BINARY_MEDIA_TYPES = tuple(read_template(TEMPLATE)["Resources"]["Api"]["Properti
 
 
 class PayloadRefusedError(AssertionError):
-    """A request or an answer that Lambda would refuse."""
+    """An answer that Lambda would refuse."""
+
+
+class RequestRefusedError(PayloadRefusedError):
+    """A request that Lambda would refuse, so that no handler sees it."""
 
 
 @dataclass(frozen=True)
@@ -198,4 +202,5 @@ def _is_binary(media_type: str) -> bool:
 def _check_size(what: str, payload: dict[str, Any]) -> None:
     size = len(json.dumps(payload, ensure_ascii=False).encode())
     if size > MAX_PAYLOAD_BYTES:
-        raise PayloadRefusedError(f"The {what} has {size} bytes; Lambda takes {MAX_PAYLOAD_BYTES}.")
+        refused = RequestRefusedError if what == "request" else PayloadRefusedError
+        raise refused(f"The {what} has {size} bytes; Lambda takes {MAX_PAYLOAD_BYTES}.")

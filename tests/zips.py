@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 
 
 def packed(files: Mapping[str, str | bytes] | Iterable[tuple[str | zipfile.ZipInfo, str | bytes]]) -> bytes:
-    """Return a zip of these files, deflated; pairs may repeat a name."""
+    """Return a zip of these files, deflated, the same at any time; pairs may repeat a name."""
     pairs = files.items() if isinstance(files, Mapping) else files
     written = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         warnings.simplefilter("ignore", UserWarning)
         for name, content in pairs:
-            archive.writestr(name, content)
+            archive.writestr(member(name) if isinstance(name, str) else name, content)
     return written.getvalue()
 
 

@@ -84,7 +84,7 @@ def make_request(sample: Sample, mutator: Mutator, chance: random.Random) -> Req
     kind = chance.choices(names, [5, 3, 2, 6, 2, 1] if sample.files else [2, 4, 3, 2, 2, 1])[0]
     media_type, body = packings[names.index(kind)](sample, content, chance)
     if len(body) > _MAX_BODY:
-        kind, media_type, body = "gzip", "application/gzip", gzip.compress(content, 1)[:_MAX_BODY]
+        kind, media_type, body = "gzip", "application/gzip", _gzipped(content)[:_MAX_BODY]
     headers = {"content-type": chance.choice(_MEDIA_TYPES) if chance.random() < 0.1 else media_type}
     if chance.random() < 0.1:
         name, value = chance.choice(_HEADERS)
@@ -112,25 +112,29 @@ def _plain(_: Sample, content: bytes, chance: random.Random) -> tuple[str, bytes
 
 
 def _gzip(_: Sample, content: bytes, chance: random.Random) -> tuple[str, bytes]:
-    raw = gzip.compress(content, 1)
+    raw = _gzipped(content)
     kind = chance.randrange(12)
     if kind == 0:
         raw = _damaged(raw, chance)
     elif kind == 1:
-        raw += gzip.compress(content[:1000])
+        raw += _gzipped(content[:1000])
     elif kind == 2:
-        raw = gzip.compress(raw, 1)
+        raw = _gzipped(raw)
     elif kind == 3:
-        raw = gzip.compress(b" " * chance.choice((10_000, 70_000_000)) + content, 1)
+        raw = _gzipped(b" " * chance.choice((10_000, 70_000_000)) + content)
     elif kind == 4:
         raw += b"\0garbage"
     return "application/gzip", raw
 
 
+def _gzipped(content: bytes) -> bytes:
+    return gzip.compress(content, 1, mtime=0)  # the same at any time
+
+
 def _form(_: Sample, content: bytes, chance: random.Random) -> tuple[str, bytes]:
     name = "file" if chance.random() < 0.9 else chance.choice(("", "other", 'fi"le', "\u00e9"))
     head = f'--b\r\nContent-Disposition: form-data; name="{name}"; filename="x"\r\n\r\n'
-    raw = (gzip.compress(content, 1) if chance.random() < 0.3 else content).replace(b"\r\n--b", b"")
+    raw = (_gzipped(content) if chance.random() < 0.3 else content).replace(b"\r\n--b", b"")
     body = head.encode() + raw + b"\r\n--b--\r\n"
     return "multipart/form-data; boundary=b", _damaged(body, chance) if chance.random() < 0.15 else body
 
