@@ -23,6 +23,10 @@ def answering(status: int, body: str, **more: Any) -> Gateway:
     return Gateway(lambda event, context: {"statusCode": status, "body": body, "isBase64Encoded": False, **more})
 
 
+def broken(event: dict[str, Any], context: object) -> dict[str, Any]:
+    raise KeyError("nothing")
+
+
 def play(gateway: Gateway, keep: Path, seed: int = 1) -> list[str]:
     return Campaign(gateway, SAMPLES, seed, keep).play(range(1)).findings
 
@@ -81,7 +85,7 @@ def is_json(raw: bytes) -> bool:
         (answering(422, '{"error": {"code": "x", "message": "", "details": {}}}'), "another shape"),
         (answering(204, "text"), "204 with a body"),
         (answering(200, "x" * 7_000_000), "The answer has"),
-        (Gateway(lambda event, context: {}["nothing"]), "KeyError"),
+        (Gateway(broken), "KeyError"),
     ],
 )
 def test_an_answer_that_breaks_the_contract_is_a_finding_and_its_input_is_kept(
