@@ -52,19 +52,19 @@ class References:
 
     def report(self, references: Iterable[Node], findings: Findings) -> None:
         """Warn of each reference that leads out of the document, nowhere, or round in a circle."""
-        broken = {
-            reference: problem
-            for reference in {node["$ref"] for node in references}
-            if (problem := self._problem(reference)) is not None
-        }
+        broken = {reference for reference in {node["$ref"] for node in references} if self._is_broken(reference)}
         if not broken:
             return
         for node, tokens in places(self._document):
             self._budget.check_time()
             reference = node.get("$ref")
             if isinstance(reference, str) and reference in broken:
-                code, message = broken[reference]
-                findings.add(code, message, *tokens)
+                if self._is_local(reference):
+                    message = f"{quoted(reference)} leads nowhere, or only to itself."
+                    findings.add("unresolved_reference", message, *tokens)
+                else:
+                    message = f"{quoted(reference)} is outside of this document and was not followed."
+                    findings.add("external_reference", message, *tokens)
 
     @cached_property
     def _anchors(self) -> dict[str, Node]:
@@ -77,12 +77,12 @@ class References:
                     anchors.setdefault(name, node)
         return anchors
 
-    def _problem(self, reference: str) -> tuple[str, str] | None:
-        if not reference.removeprefix(self._own_address).startswith("#"):
-            return "external_reference", f"{quoted(reference)} is outside of this document and was not followed."
-        if self._follow(reference, 0) is _MISSING:
-            return "unresolved_reference", f"{quoted(reference)} leads nowhere, or only to itself."
-        return None
+    def _is_broken(self, reference: str) -> bool:
+        self._budget.check_time()
+        return not self._is_local(reference) or self._follow(reference, 0) is _MISSING
+
+    def _is_local(self, reference: str) -> bool:
+        return reference.removeprefix(self._own_address).startswith("#")
 
     def _follow(self, reference: str, detours: int) -> Any:
         """Follow a chain of references to the first thing that is none."""
