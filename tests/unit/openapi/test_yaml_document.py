@@ -128,6 +128,18 @@ def test_a_syntax_error_names_line_and_column() -> None:
     assert caught.value.details["line"] == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a:\n\tb: 1", "a tab cannot stand here; indent with spaces"),
+        ("\u00e9: `b`", "'`' cannot stand here"),
+    ],
+)
+def test_a_character_that_cannot_begin_anything_is_named(text: str, problem: str) -> None:
+    with pytest.raises(DocumentUnreadable, match=problem):
+        read(text)
+
+
 def test_a_control_character_is_refused_with_its_position() -> None:
     with pytest.raises(DocumentUnreadable, match="position 3"):
         read("a: \x07")

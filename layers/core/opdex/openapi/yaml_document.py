@@ -40,6 +40,7 @@ _KNOWN_TAGS = frozenset({None, "!", *(_CORE + name for name in (
 _NOT_IN_YAML = re.compile("[\x7f-\x84\x86-\x9f]")
 # Half a character each, as JSON has them; libyaml takes no halves, though some write YAML with them.
 _HALVES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_ODD_CHARACTER = "found character that cannot start any token"
 # Each directive is compared with all those before it, within one event, where no time limit reaches.
 _MAX_TAG_DIRECTIVES = 100
 
@@ -242,6 +243,9 @@ def read_yaml(text: str, budget: Budget, findings: Findings) -> Any:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem = "; ".join(filter(None, (error.problem, error.context))) or "it cannot be parsed"
+        if error.problem == _ODD_CHARACTER and mark and (character := text[mark.index : mark.index + 1]):
+            advice = "indent with spaces" if character == "\t" else "put the value in quotes"
+            problem = f"{quoted(character) if character != '\t' else 'a tab'} cannot stand here; {advice}"
         raise DocumentUnreadable(
             f"The document is not valid YAML at line {line}, column {column}: {problem}.", line=line, column=column
         ) from None
