@@ -19,8 +19,8 @@ from opdex.settings import SweepSettings
 
 # The last document that is fetched, read and stored is done within this; the function's time-out would undo it.
 _LAST_REFRESH_SECONDS = 45.0
-# Left to refreshes, however much there is to drop: repairs come first, and take no time worth the name.
-_REFRESH_SECONDS = 25.0
+# What there is to drop may take no more of the time than this, so that some is left for refreshes.
+_SWEEP_SHARE = 0.4
 # What is taken back from vanished workers is measured where that is done, which is not here alone.
 _METRIC_OF: dict[str, Metric] = {
     "unparked": "SweptUnparked",
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     model = make_embedder(settings).identity
 
     def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - _LAST_REFRESH_SECONDS
+        return context.get_remaining_time_in_millis() / 1000
 
     swept = sweep(
         database,
@@ -59,10 +59,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         workers=settings.workers,
         max_attempts=settings.max_attempts,
         retention_days=settings.retention_days,
-        seconds=seconds_left() - _REFRESH_SECONDS,
+        seconds=seconds_left() * _SWEEP_SHARE,
     )
     sources = Sources(database, fetcher, Limits.of(settings), model)
-    refreshed = refresh_due(sources, sender, seconds=seconds_left())
+    refreshed = refresh_due(sources, sender, seconds=seconds_left() - _LAST_REFRESH_SECONDS)
     counts = {**asdict(swept), **asdict(refreshed)}
     for name, metric in _METRIC_OF.items():
         measure(metric, counts[name])
