@@ -174,7 +174,7 @@ class NotOpenApi(DocumentError):
 
 
 class UnsupportedVersion(DocumentError):
-    """Only OpenAPI 2.0, 3.0 and 3.1 are understood."""
+    """Only OpenAPI 2.0 and 3.0 to 3.2 are understood."""
 
     code = "unsupported_openapi_version"
 

@@ -75,7 +75,7 @@ def _check_path_item(item: PathItem, references: References, findings: Findings)
                 findings.add(
                     "path_parameter_missing", f"No parameter is declared for the placeholder {quoted(name)}.", *at
                 )
-        responses = node.get("responses")
+        responses = references.resolve(node.get("responses"))
         references.count(responses)
         for key in responses if isinstance(responses, dict) else ():
             if not _RESPONSE_KEY.fullmatch(key):
