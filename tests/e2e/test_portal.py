@@ -13,7 +13,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from opdex.catalog.models import Catalog, DocumentWarning, Spec
 from opdex.http.app import Api
@@ -320,6 +320,21 @@ def test_spec_is_fetched_from_its_url_refreshed_and_scheduled(browser: Browser, 
         _button(browser, "Refresh").click()
         says("#message", "'library' is stored: 0 added, 0 changed, 0 removed, 49 unchanged.")
         assert server.requests[-1][1]["if-none-match"] == '"1"'
+
+
+def test_catalog_is_cloned_with_its_specs(browser: Browser, catalog: str, library: Path) -> None:
+    browser.find("#file").send_keys(str(library))
+    browser.find("#upload button").click()
+    browser.shown(".spec[data-spec=library]")
+    browser.find("#new-catalog summary").click()
+    browser.shown("#catalog-id").send_keys(f"{catalog}-2")
+    browser.find("#catalog-name").send_keys(f"{catalog}-2")
+    Select(browser.find("#catalog-source")).select_by_visible_text(f"Those of {catalog} 1")
+    browser.find("#create-catalog button").click()
+    WebDriverWait(browser.driver, 20).until(lambda _: browser.find("#catalog-title").text == f"{catalog}-2")
+    assert "1 spec · 49 operations" in browser.find("#catalog-facts").text
+    browser.shown(".spec[data-spec=library]")
+    assert browser.complaints() == []
 
 
 def test_uploaded_spec_is_seen_to_tick_to_green(browser: Browser, catalog: str, library: Path) -> None:

@@ -193,12 +193,17 @@ async function loadCatalogs() {
     return element("li", {}, button);
   }));
   if (!catalogs.length) $("catalogs").append(element("li", { className: "faint", textContent: "None yet." }));
-  const scope = $("scope").value;
-  $("scope").replaceChildren(
-    new Option("All catalogs", ""),
-    ...catalogs.map((catalog) => new Option(`${catalog.display_name || catalog.name} ${catalog.version}`, catalog.id)));
-  $("scope").value = catalogs.some((catalog) => catalog.id === scope) ? scope : "";
+  offerCatalogs($("scope"), "All catalogs", "");
+  offerCatalogs($("catalog-source"), "None", "Those of ");
   markOpenCatalog();
+}
+
+function offerCatalogs(select, none, prefix) {
+  const chosen = select.value;
+  select.replaceChildren(
+    new Option(none, ""),
+    ...catalogs.map(({ id, name, version, display_name }) => new Option(`${prefix}${display_name || name} ${version}`, id)));
+  select.value = catalogs.some(({ id }) => id === chosen) ? chosen : "";
 }
 
 function markOpenCatalog() {
@@ -226,7 +231,8 @@ async function show(id) {
 }
 
 onSubmit("create-catalog", async () => {
-  const catalog = await sendJson("/api-catalogs", {
+  const source = $("catalog-source").value;
+  const catalog = await sendJson(source ? `${catalogPath(source)}/clone` : "/api-catalogs", {
     id: $("catalog-id").value, name: $("catalog-name").value, version: $("catalog-version").value,
   });
   $("create-catalog").reset();
