@@ -59,6 +59,7 @@ def running_service(folder: Path) -> Iterator[Gateway]:
             "EMBEDDING_PROVIDER": "ollama",
             "EMBEDDING_MODEL": "all-minilm",
             "EMBEDDING_URL": _NO_PROVIDER,
+            "POWERTOOLS_METRICS_DISABLED": "true",
         }
         with psycopg.connect(server.url(), row_factory=dict_row) as connection:
             migrate(connection, PROJECT / "migrations")

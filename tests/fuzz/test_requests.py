@@ -1,6 +1,5 @@
-"""Whatever is sent, the API answers in the one shape, and never that the fault is its own."""
+"""Odd addresses, headers and JSON: what schemathesis keeps to the description for. Documents have the campaign."""
 
-import gzip
 import json
 import re
 from functools import partial
@@ -11,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opdex.http.app import BASE_PATH, Api
+from opdex.http.app import Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import create_key
 from opdex.settings import ApiSettings
+from tests.fuzz.campaign import broken_promise
 from tests.gateway import Answer, Gateway
 from tests.integration.engine import Engine, document, things
 
@@ -35,7 +35,7 @@ QUERIES: dict[str, dict[str, list[str]]] = {
     "specs": {"cursor": ["Y3Jt"]},
     "embedding-status": {"spec": ["users"], "limit": ["1"], "cursor": ["Y3Jt"]},
     "embedding-jobs": {"spec_name": ["users"], "status": ["pending"], "limit": ["1"], "cursor": ["Mg"]},
-    "upload": {"base_path": ["/v1"]},
+    "upload": {"base_path": ["/v1"], "entry": ["a.yaml"]},
     "healthz": {"shallow": ["true"]},
 }  # fmt: skip
 DRAFTS: dict[tuple[str, str], dict[str, list[Any]]] = {
@@ -90,22 +90,6 @@ def drafts(method: str, template: str) -> st.SearchStrategy[bytes]:
     return as_json(st.one_of(st.fixed_dictionaries(odd), st.fixed_dictionaries({}, optional=odd)))
 
 
-DOCUMENTS = as_json(
-    st.fixed_dictionaries(
-        {"openapi": some(["3.0.3"], VALUE), "paths": some([{"/x": {"get": {"summary": "x"}}}], VALUE)},
-        optional={"info": VALUE, "servers": VALUE, "components": VALUE},
-    )
-    | st.fixed_dictionaries(
-        {"openapi": st.just("3.1.0")},
-        optional={"paths": st.dictionaries(TEXT, st.dictionaries(st.sampled_from(["get", "put", "x"]), VALUE))},
-    )
-)
-PARTS = st.builds(
-    lambda header, content: b"--b\r\n" + header + b"\r\n\r\n" + content + b"\r\n--b--\r\n",
-    some([b'Content-Disposition: form-data; name="file"', b"Content-Disposition: form-data; name*=x"], st.binary()),
-    DOCUMENTS,
-)
-UPLOADS = st.one_of(DOCUMENTS, DOCUMENTS, PARTS, DOCUMENTS.map(gzip.compress))
 ANYTHING = st.one_of(as_json(VALUE), st.binary(max_size=40))
 BOUNDED = partial(settings, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 HEADERS = st.fixed_dictionaries(
@@ -140,15 +124,9 @@ def routes(gateway: Gateway) -> list[tuple[str, str]]:
     ]
 
 
-def check(answer: Answer, path: str) -> None:
-    assert answer.status < 500, answer.body
-    if answer.status >= 400:
-        assert answer.headers["content-type"] == "application/json"
-        assert set(answer.json) == {"error"}
-        assert set(answer.json["error"]) == {"code", "message", "details"}
-    elif answer.status == 204:
-        assert answer.body == b""
-    elif path.startswith(BASE_PATH):
+def check(answer: Answer) -> None:
+    assert broken_promise(answer) is None
+    if answer.status != 204 and answer.headers["content-type"] == "application/json":
         assert isinstance(answer.json, dict)
 
 
@@ -160,7 +138,7 @@ def test_any_request_at_all_gets_an_answer_of_the_contract(gateway: Gateway, rou
     @BOUNDED(max_examples=300)
     @given(METHODS, addresses, HEADERS, ANYTHING, st.sampled_from([gateway.key, gateway.key, None]))
     def ask(method: str, path: str, headers: dict[str, str], body: bytes, key: str | None) -> None:
-        check(gateway.call(method, path, body, headers=headers, key=key), path)
+        check(gateway.call(method, path, body, headers=headers, key=key))
 
     ask()
 
@@ -174,15 +152,13 @@ def test_any_request_that_its_route_takes_gets_an_answer_of_the_contract(
         path = draw(paths(template))
         if (method, template.rpartition("/")[2]) in DRAFTS:
             return method, path, draw(drafts(method, template)), draw(some(MEDIA_TYPES[:2], st.text(max_size=12)))
-        if template.endswith("/upload"):
-            return method, path, draw(UPLOADS), draw(some(MEDIA_TYPES, st.text(max_size=12)))
         return method, path, b"", ""
 
-    @BOUNDED(max_examples=1200)
+    @BOUNDED(max_examples=600)
     @given(requests())
     def ask(request: tuple[str, str, bytes, str]) -> None:
         method, path, body, content_type = request
-        check(gateway.call(method, path, body, headers={"content-type": content_type}), path)
+        check(gateway.call(method, path, body, headers={"content-type": content_type}))
         if method == "DELETE":  # what follows is to find something again
             engine.upload("users", things(3), "crm")
 
