@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
+from functions.sweep import handler as sweep_function
 from opdex.catalog.refresh import Refreshed, refresh_due
 from opdex.catalog.sources import Sources
 from opdex.fetching import Fetcher
@@ -16,7 +17,7 @@ from opdex.http.app import BASE_PATH
 from opdex.openapi import Limits
 from opdex.settings import FetchSettings
 from tests.document_server import DocumentServer, Exchange
-from tests.gateway import Answer, Gateway
+from tests.gateway import Answer, Gateway, LambdaContext
 from tests.integration.engine import Engine, document, things
 
 GOOD = document(things(3))
@@ -387,3 +388,43 @@ def test_pass_goes_on_when_a_spec_was_replaced_under_it(
     other.close()
     spec = gateway.call("GET", f"{crm}/specs/users").json
     assert (spec["operation_count"], spec["last_fetch_error"]) == (1, None)
+
+
+class _SweepContext(LambdaContext):
+    function_name = "sweep"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 120_000
+
+
+def test_sweep_function_repairs_and_then_refreshes_when_a_server_is_silent(
+    gateway: Gateway, crm: str, server: DocumentServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduled(gateway, f"{crm}/specs/silent", server.publish("/silent", GOOD), 6)
+    scheduled(gateway, f"{crm}/specs/good", server.publish("/good", GOOD), 5)
+    engine.sql("DELETE FROM jobs")  # what the sweep has to make good
+    make_due(engine)
+    server.answer("/silent", lambda _: _be_silent(server))
+    assert engine.settings.database_url is not None
+    for name, value in {
+        "DATABASE_URL": engine.settings.database_url.get_secret_value(),
+        "EMBED_QUEUE_URL": "https://queue.test",
+        "EMBEDDING_PROVIDER": "ollama",
+        "EMBEDDING_URL": "http://127.0.0.1:1",
+        "WORKERS": "0",
+        "FETCH_SECONDS": "0.2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    sweep_function._reach.cache_clear()
+
+    swept = sweep_function.handler({}, _SweepContext())
+    sweep_function._reach()[1].close()
+    sweep_function._reach.cache_clear()
+
+    assert (swept["gaps"], swept["refreshed"], swept["refreshes_failed"]) == (2, 1, 1)
+    assert gateway.call("GET", f"{crm}/specs/silent").json["last_fetch_error_code"] == "source_timeout"
+    assert gateway.call("GET", f"{crm}/specs/good").json["last_fetch_error_code"] is None
+
+
+def _be_silent(server: DocumentServer) -> None:
+    server.ending.wait(20)

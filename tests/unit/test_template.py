@@ -68,6 +68,10 @@ def test_api_ends_before_the_gateway_gives_up() -> None:
     assert _longest_timeout(functions["ApiFunction"]) <= 29
 
 
+def test_sweep_ends_before_the_next_one_begins() -> None:
+    assert _longest_timeout(functions["SweepFunction"]) <= 60 * template["Parameters"]["SweepMinutes"]["MinValue"]
+
+
 @pytest.mark.parametrize("name", sorted(functions.keys() - {"MigrateFunction"}))
 def test_function_is_deployed_after_the_migrations_when_it_needs_the_schema(name: str) -> None:
     assert resources[name]["DependsOn"] == "Migrations"
