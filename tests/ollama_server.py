@@ -87,6 +87,7 @@ class OllamaServer:
         rejected_marker: str | None = None,
         context_length: int | None = None,
         calls_at_once: int = 1_000,
+        counts_tokens: bool = True,
     ) -> None:
         self.base_seconds = base_seconds
         self.seconds_per_text = seconds_per_text
@@ -96,6 +97,7 @@ class OllamaServer:
         self.rejected_marker = rejected_marker  # a text that holds it is answered with 400
         self.context_length = context_length  # in characters here; longer texts are answered with 400
         self.processor = threading.Semaphore(calls_at_once)  # 1: works calls off one by one, as a model on a CPU
+        self.counts_tokens = counts_tokens
         self.outage: Failure | None = None  # every call goes wrong this way, until it is None again
         self.closing = threading.Event()
         self._lock = threading.Lock()
@@ -282,7 +284,10 @@ class _Handler(BaseHTTPRequestHandler):
         if route == "/api/embeddings":
             return _Reply(200, _encoded({"embedding": vectors[0] if vectors else []}))
         # Like the real one, only this route scales vectors to length 1.
-        return _Reply(200, _encoded({"model": model, "embeddings": [_unit(v) if any(v) else v for v in vectors]}))
+        answer: dict[str, Any] = {"model": model, "embeddings": [_unit(v) if any(v) else v for v in vectors]}
+        if self.server.owner.counts_tokens:
+            answer["prompt_eval_count"] = sum(len(text.split()) for text in texts)
+        return _Reply(200, _encoded(answer))
 
     def _no_route(self) -> None:
         raw = b"404 page not found"

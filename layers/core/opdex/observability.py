@@ -3,7 +3,6 @@
 import os
 import re
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -44,9 +43,6 @@ _UNITS: Final[dict[str, str]] = {
 _SANE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _MOST_CAUSES: Final = 5
 _LOADED_AT: Final = time.monotonic()
-
-# An invocation that found nothing to do is no reason for a line on standard error.
-warnings.filterwarnings("ignore", "No application metrics to publish")
 
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace=_NAMESPACE, service=SERVICE)
@@ -95,8 +91,7 @@ def measure(name: Metric, value: float = 1) -> None:
 
 def measure_request(route: str, status: int, seconds: float) -> None:
     """Write what one API request adds to Requests and RequestLatency, in all and by its route's and status's class."""
-    request = AmazonCloudWatchEMFProvider(namespace=_NAMESPACE, service=SERVICE)
-    request.add_dimension("service", SERVICE)
+    request = _apart()
     request.add_dimensions(service=SERVICE, route=route, status=f"{status // 100}xx")
     request.add_metric("Requests", "Count", 1)
     request.add_metric("RequestLatency", "Milliseconds", round(seconds * 1000, 3))
@@ -108,17 +103,25 @@ def observed(handler: Handler) -> Handler:
 
     What it raises is written down here, and raised without its causes: the runtime would write out all their words.
     """
+    is_cold = True
 
     @wraps(handler)
     def told(event: dict[str, Any], context: Any) -> Any:
+        nonlocal is_cold
         try:
             return handler(event, context)
         except Exception as error:  # noqa: BLE001 - raised again
             logger.error("invocation failed", errors=described(error))  # noqa: TRY400 - not its words
             raise (error if isinstance(error, OpdexError) else OpdexError()) from None
+        finally:
+            if is_cold:
+                is_cold = False
+                _measure_cold_start(context.function_name)
+            if metrics.metric_set:
+                metrics.flush_metrics()
+            logger.structure_logs()  # its keys end with the invocation
 
-    counted = metrics.log_metrics(told, capture_cold_start_metric=True)
-    return cast(Handler, logger.inject_lambda_context(counted, clear_state=True))
+    return cast(Handler, logger.inject_lambda_context(told))
 
 
 def billed(handler: Handler) -> Handler:
@@ -136,3 +139,17 @@ def billed(handler: Handler) -> Handler:
             importing = 0.0
 
     return timed
+
+
+def _measure_cold_start(function_name: str) -> None:
+    start = _apart()
+    start.add_dimension("function_name", function_name)
+    start.add_metric("ColdStart", "Count", 1)
+    start.flush_metrics()
+
+
+def _apart() -> AmazonCloudWatchEMFProvider:
+    """Return a set of metrics whose dimensions are not those of all others."""
+    apart = AmazonCloudWatchEMFProvider(namespace=_NAMESPACE, service=SERVICE)
+    apart.add_dimension("service", SERVICE)
+    return apart

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from opdex.catalog.models import Catalog
-from opdex.errors import ConfigurationError
+from opdex.errors import ConfigurationError, DatabaseUnavailable
 from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
+from opdex.observability import correlation_id
 from tests.gateway import Gateway, LambdaContext, PayloadRefusedError, proxy_event
 from tests.unit.http.fakes import NOW, FakeDatabase
 
@@ -69,6 +70,40 @@ def test_answer_is_utf8_and_carries_the_request_id(gateway: Gateway, monkeypatch
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
     assert len(answer.headers["x-request-id"]) == 36
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"), [("deploy-42-of-team-blue", True), ("x", False), ("two words", False), ('{"a": "b"}', False)]
+)
+def test_request_keeps_the_id_that_it_came_with_when_that_is_sane(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, sent: str, taken: bool
+) -> None:
+    seen: list[str | None] = []
+
+    def away(connection: object, catalog_id: str) -> None:
+        seen.append(correlation_id())
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr("opdex.catalog.store.get_catalog", away)
+
+    answer = gateway.call("GET", f"{CATALOGS}/crm", headers={"X-Request-Id": sent})
+
+    request_id = answer.headers["x-request-id"]
+    assert (request_id == sent) == taken
+    assert taken or len(request_id) == 36
+    assert seen == [request_id]
+    assert answer.json["error"]["details"]["request_id"] == request_id
+    assert correlation_id() is None
+
+
+def test_request_is_measured_by_route_and_status_when_it_is_answered(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.call("GET", f"{CATALOGS}/crm", key=None)
+    gateway.call("GET", "/nope")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    measured = [(line["route"], line["status"], line["Requests"]) for line in lines if "Requests" in line]
+    assert measured == [("catalogs", "4xx", [1]), ("unknown", "4xx", [1])]
 
 
 def test_unknown_address_is_404(gateway: Gateway) -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -65,3 +66,32 @@ def test_queue_is_unavailable_when_there_is_none(sqs: "SQSClient") -> None:
 def test_message_is_refused_when_it_is_no_wake_up(body: str) -> None:
     with pytest.raises(MalformedWakeUp):
         WakeUp.parse(body)
+
+
+@pytest.mark.parametrize("trace", [None, "Root=1-6741f0a2-3c5d7e9f1a2b3c4d5e6f7a8b;Parent=53995c3f42cd8ad8;Sampled=1"])
+def test_message_carries_the_trace_of_its_sender_when_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, sqs: "SQSClient", trace: str | None
+) -> None:
+    queue_url = sqs.create_queue(QueueName="wake-ups")["QueueUrl"]
+    if trace:
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
+    else:
+        monkeypatch.delenv("_X_AMZN_TRACE_ID", raising=False)
+
+    WakeUpSender(queue_url).send(WakeUp(job_id=1))
+
+    answer = sqs.receive_message(QueueUrl=queue_url, MessageSystemAttributeNames=["AWSTraceHeader"])
+    assert answer["Messages"][0].get("Attributes", {}).get("AWSTraceHeader") == trace
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ({}, None),
+        ({"correlation_id": "a-sane-one"}, "a-sane-one"),
+        ({"correlation_id": "a b"}, None),
+        ({"correlation_id": 7}, None),
+    ],
+)
+def test_message_is_read_whatever_its_correlation_id_is(sent: dict[str, object], read: str | None) -> None:
+    assert WakeUp.parse(json.dumps({"version": 1, "job_id": 1, **sent})) == WakeUp(job_id=1, correlation_id=read)

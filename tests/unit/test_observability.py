@@ -1,0 +1,139 @@
+"""What is written to the log, and how it is joined."""
+
+import json
+import re
+from typing import Any, get_args
+
+import pytest
+
+from local.build import PROJECT
+from opdex import observability
+from opdex.errors import DatabaseFailed, OpdexError
+from opdex.observability import (
+    billed,
+    correlation_id,
+    described,
+    log_context,
+    logger,
+    measure,
+    metrics,
+    observed,
+    sane_id,
+)
+from tests.gateway import LambdaContext
+
+_TEXT = "Read the secret summary"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_measured_yet() -> None:
+    metrics.clear_metrics()
+
+
+def _written(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Return all members of the metric lines that were written, by name."""
+    written: dict[str, Any] = {}
+    for line in capsys.readouterr().out.splitlines():
+        if "_aws" in (read := json.loads(line)):
+            written |= read
+    return written
+
+
+@pytest.mark.parametrize("sent", ["0f6b7c1e-5f0d-4a53-9a39-6a3b1a6f8d21", "deploy.42_x", "a" * 64])
+def test_id_from_outside_is_taken_when_it_is_sane(sent: str) -> None:
+    assert sane_id(sent) == sent
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [None, "", "short", "a" * 65, "with a space", "line\nbreak", '{"json": true}', "-option-like", "ümlaute-x", 7],
+)
+def test_id_from_outside_is_left_when_it_is_not_sane(sent: object) -> None:
+    assert sane_id(sent) is None
+
+
+def test_keys_of_a_block_are_gone_after_it_and_those_before_are_back() -> None:
+    with log_context(correlation_id="the-outer-one", job_id=1):
+        with log_context(correlation_id="the-inner-one"):
+            assert correlation_id() == "the-inner-one"
+        assert correlation_id() == "the-outer-one"
+        assert logger.get_current_keys()["job_id"] == 1
+    assert correlation_id() is None
+    assert logger.get_current_keys().get("job_id") is None
+
+
+def test_error_is_described_without_its_words() -> None:
+    try:
+        try:
+            raise ValueError(_TEXT)
+        except ValueError as cause:
+            raise DatabaseFailed(cause="ValueError") from cause
+    except DatabaseFailed as error:
+        outer, inner = described(error)
+
+    assert (outer["type"], inner["type"]) == ("DatabaseFailed", "ValueError")
+    assert "test_observability.py" in str(inner["at"])
+    assert _TEXT not in str((outer, inner))
+
+
+def test_handler_raises_no_words_of_others_when_it_breaks(capsys: pytest.CaptureFixture[str]) -> None:
+    @observed
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        raise ValueError(_TEXT)
+
+    with pytest.raises(OpdexError) as raised:
+        handler({}, LambdaContext())
+
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+    assert _TEXT not in capsys.readouterr().out
+
+
+def test_metrics_go_out_once_when_an_invocation_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    @observed
+    @billed
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        measure("TextsEmbedded", 3)
+        measure("TextsEmbedded", 4)
+        assert capsys.readouterr().out == ""
+
+    handler({}, LambdaContext())
+
+    written = _written(capsys)
+    assert written["TextsEmbedded"] == [3, 4]
+    assert written["BilledSeconds"][0] > 0
+    handler({}, LambdaContext())
+    assert _written(capsys)["BilledSeconds"][0] < 1  # warm: no imports
+
+
+def test_each_invocation_begins_without_the_keys_of_the_one_before() -> None:
+    seen: list[object] = []
+
+    @observed
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        seen.append(correlation_id())
+        logger.set_correlation_id("of-this-invocation")
+
+    handler({}, LambdaContext())
+    handler({}, LambdaContext())
+
+    assert seen == [None, None]
+
+
+def test_documented_metrics_are_those_that_are_emitted() -> None:
+    table = (PROJECT / "docs" / "operations.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
+    documented = {
+        name: unit
+        for names, unit in re.findall(r"^\| (`.+?`) \| (\w+) \|", table, flags=re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    emitted = {
+        name: unit
+        for kind, unit in (
+            (observability.Count, "count"),
+            (observability.Duration, "seconds"),
+            (observability.Latency, "milliseconds"),
+        )
+        for name in get_args(kind.__value__)
+    }
+    assert documented == emitted | {"Requests": "count", "RequestLatency": "milliseconds", "ColdStart": "count"}
