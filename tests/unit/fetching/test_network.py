@@ -154,6 +154,24 @@ def test_an_inner_name_and_an_unknown_one_are_told_in_the_same_words(internet: I
     assert told[0] == told[1]
 
 
+@pytest.mark.parametrize("names", [[["10.0.0.1"]], None])
+def test_own_machine_is_not_reached_when_its_name_leads_elsewhere_or_nowhere(
+    internet: Internet, names: list[list[str]] | None
+) -> None:
+    internet.names = {"localhost": names} if names else {}
+    with pytest.raises(SourceRefused):
+        internet.fetcher(fetch_loopback=True).fetch("http://localhost/")
+    assert internet.dialled == []
+    assert internet.looked_up == ["localhost"]
+
+
+def test_own_machine_refuses_when_nothing_listens(internet: Internet) -> None:
+    internet.problems["127.0.0.1"] = httpcore.ConnectError("Connection refused")
+    with pytest.raises(SourceUnreachable):
+        internet.fetcher(fetch_loopback=True).fetch("http://127.0.0.1:1/")
+    assert internet.looked_up == []
+
+
 def test_own_machine_is_reached_when_that_is_allowed() -> None:
     with DocumentServer() as server:
         internet = Internet(server.port)

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 import httpcore
 
-from opdex.errors import OutboundUnavailable, SourceRefused, SourceTimeout, SourceUnreachable
+from opdex.errors import OpdexError, OutboundUnavailable, SourceRefused, SourceTimeout, SourceUnreachable
 from opdex.fetching.addresses import Address, is_loopback, is_public
 from opdex.fetching.deadline import Deadline
 from opdex.fetching.name_lookup import LookUpFailed, NameUnknown, look_up
@@ -59,20 +59,20 @@ class PublicNetwork(httpcore.NetworkBackend):
 
         Raises SourceRefused, and a SourceError where there is none to be had.
         """
-        if self._loopback and leads_to_this_machine(host):
-            return self._connect(host, port, self._addresses(host), is_loopback)
+        is_ours = self._loopback and leads_to_this_machine(host)
+        problem: OpdexError
         try:
-            return self._connect(host, port, self._addresses(host), is_public)
+            return self._connect(host, port, self._addresses(host), is_loopback if is_ours else is_public)
         except NameUnknown:
-            self._require_way_out()
             # The same words as for a name that has only inner addresses: which of those exist is not for telling.
-            raise _refused(host) from None
+            problem = _refused(host)
         except LookUpFailed:
+            problem = SourceUnreachable(f"The name servers of {host} do not answer.")
+        except (SourceUnreachable, SourceTimeout) as error:
+            problem = error
+        if not is_ours:
             self._require_way_out()
-            raise SourceUnreachable(f"The name servers of {host} do not answer.") from None
-        except (SourceUnreachable, SourceTimeout):
-            self._require_way_out()
-            raise
+        raise problem
 
     def _addresses(self, host: str) -> list[Address]:
         address = read_address(host)
@@ -101,8 +101,8 @@ class PublicNetwork(httpcore.NetworkBackend):
     def _require_way_out(self) -> None:
         # In time of its own, for the deadline's may be used up; nothing follows that would need it.
         try:
-            addresses = self._look_up(_CONTROL_NAME, _CONTROL_SECONDS)
-            self._dial(str(addresses[0]), 443, timeout=_CONTROL_SECONDS).close()
+            address = self._look_up(_CONTROL_NAME, _CONTROL_SECONDS)[0]
+            self._dial(str(address), 443, timeout=_CONTROL_SECONDS).close()
         except (NameUnknown, LookUpFailed, httpcore.ConnectError, httpcore.ConnectTimeout):
             raise OutboundUnavailable from None
 
