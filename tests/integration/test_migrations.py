@@ -146,3 +146,29 @@ def test_transaction_of_a_frozen_worker_is_ended_when_it_idles(empty_database_ur
         row = connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
 
     assert row == {"idle_in_transaction_session_timeout": "20s"}
+
+
+_ONE_SPEC = """
+    INSERT INTO catalogs (id, name, version) VALUES ('crm', 'CRM', '1');
+    INSERT INTO specs (catalog_id, spec_name, source_kind, current_revision) VALUES ('crm', 'users', 'upload', 1);
+    INSERT INTO revisions (spec_id, revision, content_sha256, content, bytes, openapi_version, operation_count)
+    SELECT id, 1, '', '', 0, '3.1.0', 2 FROM specs
+"""
+
+
+def test_release_before_writes_and_reads_operations_when_they_are_shared(database_url: str) -> None:
+    columns = "spec_id, revision, position, operation_id, method, path, tags, text, text_hash, name_words"
+    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
+        connection.execute(_ONE_SPEC)
+        with connection.cursor().copy(f"COPY operations ({columns}) FROM STDIN") as copy:
+            for position in range(2):
+                text = f"Read {position}"
+                text_hash = sha256(text.encode()).digest()
+                copy.write_row((1, 1, position, text, "GET", f"/{position}", ["a"], text, text_hash, "read"))
+
+        rows = connection.execute(
+            "SELECT position, tags, deprecated FROM operations WHERE spec_id = 1 AND revision = 1"
+            " AND lexemes @@ to_tsquery('english', 'read') ORDER BY position"
+        ).fetchall()
+
+    assert rows == [{"position": position, "tags": ["a"], "deprecated": False} for position in range(2)]
