@@ -126,9 +126,12 @@ def test_a_reference_to_a_single_value_becomes_the_value() -> None:
 
 
 def test_numbers_stay_numbers_and_versions_text() -> None:
-    files = {"a.yaml": HEAD + "x-a: [1, 2.5, -3, '4', 1.10, 1e3, true, null, 2024-01-01, 012]\npaths: {}\n"}
+    files = {
+        "a.yaml": HEAD + "paths:\n  /x: {$ref: b.yaml}\n",
+        "b.yaml": "x-b: [1, 2.5, -3, '4', 1.10, 1e3, true, null, 2024-01-01, 012]\n",
+    }
     document, _ = bundled(files, "a.yaml")
-    assert document["x-a"] == [1, 2.5, -3, "4", "1.10", "1e3", True, None, "2024-01-01", "012"]
+    assert document[FIELD]["b.yaml"]["x-b"] == [1, 2.5, -3, "4", "1.10", "1e3", True, None, "2024-01-01", "012"]
 
 
 def test_the_same_files_give_the_same_octets_however_they_are_packed() -> None:
@@ -138,9 +141,15 @@ def test_the_same_files_give_the_same_octets_however_they_are_packed() -> None:
     assert made[0] == made[1]
 
 
-def test_a_document_without_references_is_kept_as_it_is() -> None:
-    document, _ = bundled({"a.json": '{"openapi": "3.1.0", "paths": {}, "x": "\\ud800"}'}, "a.json")
-    assert document == {"openapi": "3.1.0", "paths": {}, "x": "\ud800"}
+def test_a_document_of_one_file_is_kept_as_it_is() -> None:
+    written = HEAD + "# ours\nx: 1.10\npaths:\n  /x: {$ref: '#/paths/~1y'}\n  /x: {get: {}}\n"
+    made = bundle(as_bytes({"a.yaml": written, "unused.yaml": "x: y"}), "a.yaml", LIMITS)
+    assert made == Bundle(written.encode(), ())
+
+
+def test_half_a_surrogate_pair_stays_one() -> None:
+    document, _ = bundled({"a.json": '{"openapi": "3.1.0", "x": "\\ud800", "y": {"$ref": "b"}}', "b": "[]"}, "a.json")
+    assert document["x"] == "\ud800"
 
 
 @pytest.mark.parametrize(
@@ -179,8 +188,8 @@ def test_a_relative_reference_is_resolved_against_its_file(entry: str, reference
 )  # fmt: skip
 def test_what_is_not_in_the_archive_is_not_followed_but_warned_of(reference: str) -> None:
     files = {
-        "a.yaml": HEAD + f"paths:\n  /x: {{$ref: '{reference}'}}\n  /y: {{get: {{summary: Y}}}}\n",
-        "b.yaml": "get: {}",
+        "a.yaml": HEAD + f"paths:\n  /x: {{$ref: '{reference}'}}\n  /y: {{$ref: b.yaml}}\n",
+        "b.yaml": "get: {summary: Y}",
     }
     document, _ = bundled(files, "a.yaml")
     assert document["paths"]["/x"] == {"$ref": reference}
@@ -193,7 +202,7 @@ def test_nothing_is_read_from_the_disk(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "b.yaml").write_text("get: {summary: Secret}")
     monkeypatch.chdir(tmp_path)
     for reference in ("b.yaml", "./b.yaml", str(tmp_path / "b.yaml"), (tmp_path / "b.yaml").as_uri()):
-        _, made = bundled({"a.yaml": HEAD + f"paths:\n  /x: {{$ref: '{reference}'}}\n"}, "a.yaml")
+        made = bundle(as_bytes({"a.yaml": HEAD + f"paths:\n  /x: {{$ref: '{reference}'}}\n"}), "a.yaml", LIMITS)
         assert b"Secret" not in made.content
 
 
@@ -292,7 +301,10 @@ def test_an_entry_that_is_no_description_is_refused(content: str, error: type[Do
         bundled({"a.yaml": content}, "a.yaml")
 
 
-LONG_TEXT = {"a.yaml": HEAD + f"x-t: &t {'t' * 10_000}\nx-a: [{', '.join(['*t'] * 1000)}]\npaths: {{}}\n"}
+LONG_TEXT = {
+    "a.yaml": HEAD + "paths: {$ref: b.yaml}\n",
+    "b.yaml": f"x-t: &t {'t' * 10_000}\nx-a: [{', '.join(['*t'] * 1000)}]\n",
+}
 FOLDER = "/".join(["d" * 90] * 10)
 LONG_NAMES = {
     "a.yaml": HEAD + f"paths: {{$ref: {FOLDER}/b.yaml}}\n",
@@ -302,7 +314,7 @@ MANY_NODES = {
     "a.yaml": HEAD + "x-first: {$ref: 0.yaml}\n",
     **{f"{n}.yaml": f"next: {{$ref: {n + 1}.yaml}}\nmany: [{', '.join('x' * 40)}]\n" for n in range(40)},
 }
-ITSELF = {"a.yaml": "openapi: 3.1.0\ninfo: {$ref: a.yaml}\npaths: {}\n"}
+ITSELF = {"a.yaml": "openapi: 3.1.0\ninfo: {$ref: b.yaml}\n", "b.yaml": "$ref: a.yaml"}
 
 
 @pytest.mark.parametrize(

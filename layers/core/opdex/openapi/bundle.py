@@ -36,7 +36,7 @@ _WITHOUT_REFERENCES: Final = frozenset({"info", "servers", "tags", "security", "
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A document in JSON, and what was wrong with the files that it is made of."""
+    """A document, and what was wrong with the files that it is made of."""
 
     content: bytes
     warnings: tuple[Warning, ...]
@@ -79,8 +79,8 @@ def choose_entry(files: Mapping[str, bytes], entry: str | None) -> str:
 def bundle(files: Mapping[str, bytes], entry: str, limits: Limits) -> Bundle:
     """Return the document that begins in the file ``entry``, together with all files that it refers to.
 
-    The same files give the same octets. Raises a DocumentError, or TooLarge. A file that cannot be read, or is
-    not there, is a warning, unless it is the entry.
+    The same files give the same octets; where no other is referred to, they are the entry's own. A file that cannot be
+    read, or is not there, is a warning, unless it is the entry. Raises a DocumentError, or TooLarge.
     """
     return _Bundler(files, entry, limits).bundle()
 
@@ -105,6 +105,8 @@ class _Bundler:
             self._field += "-"
         self._data[self._entry] = document
         self._point_inside(self._entry)
+        if not self._waiting:  # a document of one file is what it is, to the octet
+            return Bundle(self._files[self._entry], ())
         while self._waiting:
             self._take(self._waiting.pop())
         others = {name: self._data[name] for name in sorted(self._data) if name != self._entry}
