@@ -64,6 +64,12 @@ def test_placeholders_and_path_parameters_that_do_not_match_are_told() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("written", ["a", "a+", "+a", ";a*", "a:[0-9]+", "/a"])
+def test_a_placeholder_is_matched_by_the_name_in_it(written: str) -> None:
+    path = f"/x/{{{written}}}"
+    assert found({path: {"get": {"parameters": [in_path("a")]}, "put": {"parameters": [in_path(written)]}}}) == []
+
+
 def test_a_placeholder_may_belong_to_a_parameter_that_cannot_be_read() -> None:
     assert found({"/x/{a}": {"get": {"parameters": [{"$ref": "other.yaml"}]}}}) == []
 

@@ -49,3 +49,7 @@ def test_decode_names_the_line_when_a_byte_is_wrong() -> None:
     with pytest.raises(DocumentUnreadable) as caught:
         decode(b"a: 1\nb: \xff\n")
     assert caught.value.details == {"byte": 8, "line": 2}
+
+
+def test_decode_leaves_out_marks_of_encodings_and_of_old_ends_of_files() -> None:
+    assert decode(b"\xef\xbb\xbf\xef\xbb\xbfa: 1\n\x1a\0\0") == "a: 1\n"

@@ -107,6 +107,16 @@ def test_control_characters_of_another_encoding_are_replaced_with_a_warning() ->
     assert codes_and_pointers("a: don\x92t") == [("control_character", "")]
 
 
+def test_no_break_spaces_indent_like_spaces_with_a_warning() -> None:
+    text = "a:\n\xa0\xa0b: x\xa0y\n \xa0c: 1"
+    assert read(text) == {"a": {"b": "x\xa0y", "c": "1"}}
+    assert codes_and_pointers(text) == [("no_break_space", "")]
+
+
+def test_a_byte_order_mark_between_lines_is_left_out() -> None:
+    assert read("a: 1\n\ufeffb: 2") == {"a": "1", "b": "2"}
+
+
 def test_two_escaped_halves_are_one_character() -> None:
     assert read(r'a: "x \ud83d\ude00 y"') == {"a": "x \U0001f600 y"}
     with pytest.raises(DocumentUnreadable, match="escape"):

@@ -62,24 +62,30 @@ def _check_path_item(item: PathItem, references: References, findings: Findings)
             "any_method", "An operation for any method is not read; name its methods.", *item.pointer, _ANY_METHOD
         )
     shared = _Parameters(item.node, references, findings, *item.pointer)
-    placeholders = set(_PLACEHOLDER.findall(item.name))
+    placeholders = {written: _bare(written) for written in _PLACEHOLDER.findall(item.name)}
+    named = {*placeholders, *placeholders.values()}
     for operation in item.operations:
         node, at = operation.node, operation.pointer
         _check_fields(node, _OPERATION_FIELDS, findings, *at)
         own = _Parameters(node, references, findings, *at)
         in_path = shared.in_path | own.in_path
-        for name in sorted(in_path - placeholders):
+        for name in sorted(in_path - named):
             findings.add("path_parameter_unused", f"The path has no placeholder for the parameter {quoted(name)}.", *at)
         if shared.complete and own.complete:
-            for name in sorted(placeholders - in_path):
-                findings.add(
-                    "path_parameter_missing", f"No parameter is declared for the placeholder {quoted(name)}.", *at
-                )
+            for written, name in placeholders.items():
+                if written not in in_path and name not in in_path:
+                    message = f"No parameter is declared for the placeholder {quoted(written)}."
+                    findings.add("path_parameter_missing", message, *at)
         responses = references.resolve(node.get("responses"))
         references.count(responses)
         for key in responses if isinstance(responses, dict) else ():
             if not _RESPONSE_KEY.fullmatch(key):
                 findings.add("response_code", f"{quoted(key)} is no response code.", *at, "responses", key)
+
+
+def _bare(placeholder: str) -> str:
+    """Return the name in ``proxy+``, ``+name``, ``;id*`` and ``id:[0-9]+``, as frameworks and gateways write them."""
+    return placeholder.partition(":")[0].strip("+*;./?&#")
 
 
 class _Parameters:

@@ -45,7 +45,7 @@ def decode(raw: bytes) -> str:
     # The rules of RFC 4627, by where the zero bytes are; they hold for YAML too, which must begin with ASCII here.
     encoding = json.detect_encoding(raw)
     try:
-        return raw.decode(encoding).removeprefix("\ufeff")
+        return raw.decode(encoding).lstrip("\ufeff").rstrip("\0\x1a")  # marks of encodings, and of old ends of files
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DocumentUnreadable(

@@ -38,6 +38,7 @@ _KNOWN_TAGS = frozenset({None, "!", *(_CORE + name for name in (
 ))})  # fmt: skip
 # Python writes them, and so do those who mistook one encoding for another; YAML has none of them.
 _NOT_IN_YAML = re.compile("[\x7f-\x84\x86-\x9f]")
+_WIDE_INDENTATION = re.compile(r"^ *+\xa0[ \xa0]*+", re.MULTILINE)
 # Half a character each, as JSON has them; libyaml takes no halves, though some write YAML with them.
 _HALVES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _ODD_CHARACTER = "found character that cannot start any token"
@@ -263,6 +264,10 @@ def _mended(text: str, findings: Findings) -> str:
     if ("\x7f" in text or not text.isascii()) and _NOT_IN_YAML.search(text):
         findings.add("control_character", "Control characters, which YAML does not allow, were replaced.")
         text = _NOT_IN_YAML.sub("\ufffd", text)
+    if "\xa0" in text and _WIDE_INDENTATION.search(text):
+        findings.add("no_break_space", "Lines were indented with no-break spaces, which were taken for spaces.")
+        text = _WIDE_INDENTATION.sub(lambda found: " " * len(found[0]), text)
+    text = text.replace("\ufeff", "")
     if "\\u" in text:
         text = _HALVES.sub(lambda pair: bytes.fromhex(pair[1] + pair[2]).decode("utf-16-be"), text)
     return text
