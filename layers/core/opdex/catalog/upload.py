@@ -112,7 +112,7 @@ def _by_place(operations: Iterable[Operation]) -> defaultdict[tuple[str, str], C
 
 
 def _as_read(row: dict[str, Any]) -> Operation:
-    return Operation(**{**row, "tags": tuple(row["tags"]), "text_hash": bytes(row["text_hash"])})
+    return Operation(**{**row, "tags": tuple(row["tags"]), "text": "", "text_hash": bytes(row["text_hash"])})
 
 
 def _copy_operations(connection: Connection, spec_id: int, revision: int, operations: tuple[Operation, ...]) -> None:

@@ -16,7 +16,7 @@ WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s
 FOR NO KEY UPDATE
 
 -- name: stored_operations
-SELECT operation_id, method, path, summary, description, tags, deprecated, text, text_hash
+SELECT operation_id, method, path, summary, description, tags, deprecated, text_hash
 FROM operations WHERE spec_id = %(spec_id)s AND revision = %(revision)s
 
 -- name: stored_revision

@@ -1,7 +1,7 @@
 """What a document says, as the rest of the system sees it."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opdex.openapi.plain_text import cut, on_one_line, storable
 
@@ -20,7 +20,7 @@ class Warning:  # noqa: A001 - the word of the HTTP contract; nothing here uses 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. ``text`` is what gets embedded; ``text_hash`` its key, 32 bytes."""
+    """One method of one path. ``text`` is what gets embedded; ``text_hash`` its key, 32 bytes, which stands for it."""
 
     operation_id: str
     method: str
@@ -29,7 +29,7 @@ class Operation:
     description: str
     tags: tuple[str, ...]
     deprecated: bool
-    text: str
+    text: str = field(compare=False)
     text_hash: bytes
 
 
