@@ -1,4 +1,9 @@
+import contextlib
+
+import httpx
 import pytest
+from hypothesis import example, given
+from hypothesis.strategies import characters, sampled_from, text, tuples
 
 from opdex.errors import SourceRefused
 from opdex.fetching.source_url import MAX_CHARACTERS, read_source_url
@@ -95,3 +100,21 @@ def test_url_of_this_machine_is_taken_when_that_is_allowed_and_only_then(url: st
 def test_url_of_anything_else_is_refused_when_this_machine_is_allowed(url: str) -> None:
     with pytest.raises(SourceRefused):
         read_source_url(url, loopback=True)
+
+
+_PIECES = sampled_from((
+    "https://", "HTTPS:", "//", "/", "\\", "?", "#", "@", ":", "[", "]", "%", "%2e", "%00", ".", "..", "。",
+    "xn--", "xn--a", "\u0661", "\u200d", "example", ".com", "127.0.0.1", "0x7f", "1", "::1", "localhost", "443", "\ud800",
+))  # fmt: skip
+
+
+@given(tuples(*[_PIECES | text(characters(), max_size=3)] * 8).map("".join))
+@example("https://xn--a.com/")
+@example("https://[::1")
+def test_url_is_refused_or_one_that_is_read_in_the_same_way_again_whatever_it_is(url: str) -> None:
+    with contextlib.suppress(SourceRefused):
+        read = read_source_url("https://" + url)
+        assert (read.scheme, read.port, read.userinfo, read.fragment) == ("https", None, b"", "")
+        again = httpx.URL(str(read))
+        assert (again.raw_host, again.raw_path) == (read.raw_host, read.raw_path)
+        assert read_source_url(str(read)) == read
