@@ -21,7 +21,7 @@ Wanted = Annotated[
 _Name = Annotated[str, AfterValidator(storable)]
 _Tag = Annotated[str, StringConstraints(max_length=500), AfterValidator(storable)]
 Names = Annotated[list[_Name] | None, Query(description="Only in these; may repeat.")]
-Method = Annotated[str | None, Query(pattern="^[A-Za-z]{1,20}$", description="Only this HTTP method.")]
+Method = Annotated[str | None, Query(pattern="^[A-Za-z-]{1,20}$", description="Only this HTTP method.")]
 Tag = Annotated[_Tag | None, Query(description="Only with this tag.")]
 Ranking = Annotated[Literal["hybrid", "semantic", "lexical"], Query(description="How to rank.")]
 
