@@ -104,7 +104,8 @@ def test_url_of_anything_else_is_refused_when_this_machine_is_allowed(url: str) 
 
 _PIECES = sampled_from((
     "https://", "HTTPS:", "//", "/", "\\", "?", "#", "@", ":", "[", "]", "%", "%2e", "%00", ".", "..", "。",
-    "xn--", "xn--a", "\u0661", "\u200d", "example", ".com", "127.0.0.1", "0x7f", "1", "::1", "localhost", "443", "\ud800",
+    "xn--", "xn--a", "\u0661", "\u200d", "example", ".com", "127.0.0.1", "0x7f", "1", "::1", "localhost", "443",
+    "\ud800",
 ))  # fmt: skip
 
 
