@@ -5,8 +5,8 @@ from typing import Any
 from opdex import custom_resource
 from opdex.database import Database
 from opdex.errors import DatabaseUnavailable, MigrationFailed
-from opdex.migrations import deployed_folder, ensure_admin_key, migrate
-from opdex.secrets import read_secret
+from opdex.http.first_admin_key import take_over_first_admin_key
+from opdex.migrations import deployed_folder, migrate
 from opdex.settings import MigrateSettings
 
 
@@ -25,7 +25,7 @@ def _migrate() -> list[str]:
     with database.transaction() as connection:
         applied = migrate(connection, deployed_folder())
         if settings.admin_key_secret_arn is not None:
-            ensure_admin_key(connection, read_secret(settings.admin_key_secret_arn, fresh=True))
+            take_over_first_admin_key(connection, settings.admin_key_secret_arn)
     return applied
 
 

@@ -1,4 +1,4 @@
-"""SweepFunction: the scheduled repair pass, and then the documents whose refresh is due."""
+"""SweepFunction: the scheduled repair pass; then the documents whose refresh is due, the first admin key, the audit."""
 
 from dataclasses import asdict
 from functools import cache
@@ -10,7 +10,10 @@ from opdex.catalog.refresh import refresh_due
 from opdex.catalog.sources import Sources
 from opdex.database import Database
 from opdex.embedding import make_embedder
+from opdex.errors import ConfigurationError, SecretUnavailable
 from opdex.fetching import Fetcher
+from opdex.http.audit_store import forget_entries
+from opdex.http.first_admin_key import take_over_first_admin_key
 from opdex.jobs.sweep import sweep
 from opdex.jobs.wakeups import WakeUpSender
 from opdex.observability import Metric, logger, measure, observed
@@ -19,6 +22,8 @@ from opdex.settings import SweepSettings
 
 # The last document that is fetched, read and stored is done within this; the function's time-out would undo it.
 _LAST_REFRESH_SECONDS = 45.0
+# A batch that is under way when the time is up ends within this.
+_LAST_SECONDS = 10.0
 # What there is to drop may take no more of the time than this, so that some is left for refreshes.
 _SWEEP_SHARE = 0.4
 # What is taken back from vanished workers is measured where that is done, which is not here alone.
@@ -63,8 +68,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     )
     sources = Sources(database, fetcher, Limits.of(settings), model)
     refreshed = refresh_due(sources, sender, seconds=seconds_left() - _LAST_REFRESH_SECONDS)
-    counts = {**asdict(swept), **asdict(refreshed)}
+    keys = _take_over_first_admin_key(settings, database)
+    entries = forget_entries(database, days=settings.audit_retention_days, seconds=seconds_left() - _LAST_SECONDS)
+    counts = {**asdict(swept), **asdict(refreshed), "keys_taken_over": keys, "forgotten_audit_entries": entries}
     for name, metric in _METRIC_OF.items():
         measure(metric, counts[name])
     logger.info("swept", extra=counts)
     return counts
+
+
+def _take_over_first_admin_key(settings: SweepSettings, database: Database) -> int:
+    if settings.admin_key_secret_arn is None:
+        return 0
+    try:
+        with database.transaction() as connection:
+            return int(take_over_first_admin_key(connection, settings.admin_key_secret_arn))
+    except (ConfigurationError, SecretUnavailable) as error:
+        logger.error("first admin key not taken over", error_code=error.code)
+        return 0

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from local.build import BUILT_TEMPLATE, PROJECT, building
 from local.emulator import Emulator
 from local.template import read_template
-from opdex.migrations import ensure_admin_key
+from opdex.http.keys_store import keep_first_admin_key
 from tests.e2e.lambda_runtime import LambdaRuntime
 from tests.e2e.system import free_port
 
@@ -92,7 +92,7 @@ def test_built_functions_do_the_main_job_when_alone_with_their_layers(
     assert applied == sorted(path.name for path in (PROJECT / "migrations").glob("*.sql"))
     key = EVENTS["api_upload"]["headers"]["X-API-Key"]
     with psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
-        ensure_admin_key(connection, key)
+        keep_first_admin_key(connection, key)
         connection.execute("INSERT INTO catalogs (id, name, version) VALUES ('ferries', 'ferries', '1')")
 
     assert functions.answer("api_healthz")["statusCode"] == 200

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from opdex.database import Connection
 from opdex.errors import MigrationFailed
-from opdex.migrations import ensure_admin_key, migrate
+from opdex.migrations import migrate
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -127,16 +127,6 @@ def test_migrate_applies_each_once_when_several_run_at_once(empty_database_url: 
     for thread in threads:
         thread.join()
     assert sorted(applied, key=len) == [[], [], [], sorted(path.name for path in folder.iterdir())]
-
-
-def test_ensure_admin_key_replaces_the_earlier_one_when_the_secret_changed(database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
-        for key in ("first", "first", "second"):
-            ensure_admin_key(connection, key)
-        rows = connection.execute("SELECT id, role, key_sha256, expires_at FROM keys").fetchall()
-    assert rows == [
-        {"id": "first-admin", "role": "admin", "key_sha256": sha256(b"second").digest(), "expires_at": None}
-    ]
 
 
 def test_transaction_of_a_frozen_worker_is_ended_when_it_idles(empty_database_url: str) -> None:

@@ -6,9 +6,9 @@ import select
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, Protocol, cast
 from urllib.parse import quote, urlencode
 
 import psycopg
@@ -116,6 +116,13 @@ class _Connection(psycopg.Connection[DictRow]):
             raise psycopg.errors.ConnectionTimeout("The database did not answer in time.") from error
 
 
+class Transactions(Protocol):
+    """What runs transactions."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Run the block in one transaction. Raises what :func:`transaction` raises."""
+
+
 class Database:
     """A lazily opened connection that is opened anew when it was lost. Not for use by two threads at once."""
 
@@ -124,9 +131,11 @@ class Database:
         self._connection: Connection | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
         """Run the block in one transaction. Raises what :func:`transaction` raises."""
         connection = self._live_connection()
+        if bool(connection.read_only) != read_only:
+            connection.read_only = read_only or None  # said with BEGIN; None leaves it to the server
         try:
             with transaction(connection):
                 yield connection
@@ -188,6 +197,17 @@ class Database:
         if self._connection is None:
             self._connection = self.connect()
         return self._connection
+
+
+class ReadOnly:
+    """A database's transactions in which Postgres refuses every write."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Run the block in one transaction. Raises what :func:`transaction` raises."""
+        return self._database.transaction(read_only=True)
 
 
 def _was_dropped(connection: Connection) -> bool:

@@ -113,6 +113,12 @@ class JobHasSucceeded(Conflict):
     code = "job_has_succeeded"
 
 
+class FirstAdminKeyStays(Conflict):
+    """The first admin key is made from its secret, so that somebody can always get in; change the secret to end it."""
+
+    code = "first_admin_key_stays"
+
+
 class SourceChanged(Conflict):
     """The spec was changed while its document was fetched, so what was fetched is not stored; refresh again."""
 
@@ -320,6 +326,12 @@ class SecretUnavailable(OpdexError):
     """A secret cannot be read; try again shortly."""
 
     code = "secret_unavailable"
+
+
+class TokenKeysUnavailable(OpdexError):
+    """The keys that tokens are signed with cannot be fetched; try again shortly."""
+
+    code = "token_keys_unavailable"
 
 
 class QueueUnavailable(OpdexError):

@@ -11,8 +11,6 @@ import psycopg
 from opdex.database import Connection
 from opdex.errors import MigrationFailed
 
-FIRST_ADMIN_KEY_ID = "first-admin"
-
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 # Any number will do, as long as nothing else in this database locks the same one.
 _LOCK = 0x0FDE_0001
@@ -59,15 +57,6 @@ def migrate(connection: Connection, folder: Path) -> list[str]:
         for migration in new:
             _apply(connection, migration)
     return [migration.name for migration in new]
-
-
-def ensure_admin_key(connection: Connection, key: str) -> None:
-    """Make ``key`` the stack's first admin key, in place of an earlier one; only its hash is stored."""
-    connection.execute(
-        "INSERT INTO keys (id, name, role, key_sha256) VALUES (%s, 'First admin', 'admin', %s)"
-        " ON CONFLICT (id) DO UPDATE SET role = 'admin', key_sha256 = EXCLUDED.key_sha256, expires_at = NULL",
-        [FIRST_ADMIN_KEY_ID, sha256(key.encode()).digest()],
-    )
 
 
 def _read(folder: Path) -> list[Migration]:

@@ -1,11 +1,13 @@
 """One settings class a function, read once at cold start from environment variables of the same (upper case) names."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from opdex.errors import ConfigurationError
+
+_HTTPS = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])"
 
 
 class Settings(BaseSettings):
@@ -79,8 +81,25 @@ class FetchSettings(Settings):
     fetch_loopback: bool = False  # also from this machine, and without TLS: only where everything runs on it
 
 
-class ApiSettings(DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings):
+class AccessSettings(Settings):
+    """Whom the gateway lets through, and which roles a token's claim names."""
+
+    api_authorization: Literal["none", "iam", "cognito", "jwt"] = "none"
+    token_role_claim: str | None = None  # None: `cognito:groups` of a Cognito token, `roles` of any other
+    token_role_prefix: str = "opdex:"  # noqa: S105 - before the name of a role, as in opdex:admin
+
+
+class ApiSettings(DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings, AccessSettings):
     """ApiFunction."""
+
+
+class AuthorizerSettings(AccessSettings):
+    """AuthorizerFunction: which tokens are good. Plain http is for a provider on this machine alone."""
+
+    token_issuer: Annotated[str, Field(pattern=_HTTPS)]
+    token_audience: str  # several are separated by commas; a token needs one of them
+    token_keys_url: Annotated[str | None, Field(pattern=_HTTPS)] = None  # None: what the issuer's own description names
+    token_keys_seconds: float = Field(default=3600.0, gt=0)  # how long fetched keys are used
 
 
 class EmbedSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
@@ -94,16 +113,24 @@ class EmbedSettings(DatabaseSettings, QueueSettings, EmbeddingSettings):
     make_room_seconds: float = Field(default=5.0, gt=0)  # how long a slice keeps shorter jobs waiting
 
 
-class SweepSettings(DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings):
+class AdminKeySettings(Settings):
+    """Which secret holds the first admin key, as plain text."""
+
+    admin_key_secret_arn: str | None = None
+
+
+class SweepSettings(
+    DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings, AdminKeySettings
+):
     """SweepFunction."""
 
     max_attempts: int = Field(default=5, ge=1)
     retention_days: int = Field(default=14, ge=1)
+    audit_retention_days: int = Field(default=365, ge=1)
 
 
-class MigrateSettings(DatabaseSettings):
-    """MigrateFunction; the secret holds the first admin key as plain text."""
+class MigrateSettings(DatabaseSettings, AdminKeySettings):
+    """MigrateFunction."""
 
     database_statement_seconds: float = Field(default=600.0, gt=0)  # a migration may rewrite a large table
     database_wait_seconds: float = Field(default=120.0, ge=0)  # for one that is paused, or still being made
-    admin_key_secret_arn: str | None = None

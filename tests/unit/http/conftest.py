@@ -47,4 +47,6 @@ def gateway(context: ApiContext, monkeypatch: pytest.MonkeyPatch) -> Gateway:
         for role in ("reader", "editor", "admin")
     }
     monkeypatch.setattr("opdex.http.authentication.find_key", lambda c, key: keys.get(key))
+    for name in ("hold", "state_of", "record", "go_on"):
+        monkeypatch.setattr(f"opdex.http.audit_store.{name}", lambda *_, **__: None)
     return Gateway(Api(context), key="editor")

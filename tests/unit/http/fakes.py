@@ -20,7 +20,13 @@ class FakeDatabase:
         self._log = log
 
     @contextmanager
-    def transaction(self) -> Iterator[Any]:
+    def statement(self) -> Iterator[Any]:
+        if self.away:
+            raise DatabaseUnavailable
+        yield self
+
+    @contextmanager
+    def transaction(self, *, read_only: bool = False) -> Iterator[Any]:
         if self.away:
             raise DatabaseUnavailable
         self._log.append("begin")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from opdex.catalog.models import Changes, Link, Spec, Upload
 from opdex.catalog.store import get_catalog, get_spec
 from opdex.catalog.upload import store_document
-from opdex.database import Connection, Database, load_statements
+from opdex.database import Connection, Transactions, load_statements
 from opdex.embedding.contract import ModelIdentity
 from opdex.errors import NotUrlSourced, OpdexError, SourceChanged
 from opdex.openapi import Description, Limits, describe, unpack
@@ -39,7 +39,7 @@ class Sources:
     What is no usable document changes nothing but the spec's ``last_fetch_error``.
     """
 
-    def __init__(self, database: Database, fetcher: "Fetcher", limits: Limits, model: ModelIdentity) -> None:
+    def __init__(self, database: Transactions, fetcher: "Fetcher", limits: Limits, model: ModelIdentity) -> None:
         self._database = database
         self._fetcher = fetcher
         self._limits = limits

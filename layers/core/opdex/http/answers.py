@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, WrapSerializer
 
 from opdex.catalog.models import Catalog, Changes, ListedOperation, Spec, Upload
+from opdex.http.audit_store import Entry
 from opdex.http.keys_store import Key
 from opdex.jobs.models import EmbeddingStatus, Enqueued, Job
 from opdex.search import SearchAnswer
@@ -106,6 +107,13 @@ class FoundOperations(SearchAnswer):
     """What a search found; `note` says why the ranking is not the one that was asked for, or where it is partial."""
 
     note: Annotated[str | None, Field(exclude_if=_is_none)] = None
+
+
+class AuditPage(BaseModel):
+    """Changes made over the API, newest first."""
+
+    entries: list[Entry]
+    next: Next = None
 
 
 class KeyList(BaseModel):

@@ -1,6 +1,7 @@
 """The API: one object that takes a gateway event and returns a gateway answer, whatever happens."""
 
 import json
+import re
 from time import perf_counter
 from typing import Any, Final
 
@@ -14,14 +15,17 @@ from pydantic_core import to_json
 from opdex import errors
 from opdex.errors import AnswerTooLarge, MalformedRequest, OpdexError
 from opdex.http.answer_size import MAX_PAYLOAD_BYTES, payload_bytes
-from opdex.http.authentication import authenticate, authorize, sent_key
+from opdex.http.audit import audit_routes
+from opdex.http.authentication import authorize
 from opdex.http.bodies import body_bytes, media_type
 from opdex.http.catalogs import catalog_routes
+from opdex.http.changes import Call, under_way
 from opdex.http.content import content_routes
 from opdex.http.context import ApiContext
 from opdex.http.embedding import embedding_routes
 from opdex.http.error_map import ErrorAnswer, error_response
 from opdex.http.keys import key_routes
+from opdex.http.keys_store import without_keys
 from opdex.http.operations import operation_routes
 from opdex.http.routing import ROLE_EXTENSION
 from opdex.http.search import search_routes
@@ -41,6 +45,7 @@ _NOT_FOUND: Final[dict[str, type[errors.NotFound]]] = {
 }
 # Where a body is one of several kinds, the validator names the kind before the field.
 _BODY_KINDS: Final = (["inline"], ["url"])
+_PARAMETER: Final = re.compile(r"{(\w+)\+?}")
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -66,6 +71,7 @@ class Api:
             embedding_routes(context),
             search_routes(context),
             key_routes(context),
+            audit_routes(context),
         ):
             resolver.include_router(routes, prefix=BASE_PATH)
         resolver.include_router(service_routes(context, self._describe))
@@ -85,7 +91,7 @@ class Api:
             logger.info(
                 "request",
                 method=event.get("httpMethod"),
-                path=event.get("path"),
+                path=without_keys(str(event.get("path"))),
                 status=answer["statusCode"],
                 duration_ms=round(seconds * 1000, 1),
                 gateway_request_id=gateway_id,
@@ -113,12 +119,13 @@ class Api:
         if extensions is None:  # only the resolver's own stand-in for an unknown address has none
             raise self._resolver.no_such_route()
         required = extensions.get(ROLE_EXTENSION)
-        if required is not None:
-            sent = sent_key(app.current_event.headers)
-            with self._context.database.transaction() as c:
-                key = authenticate(c, sent)
-            authorize(key, required)
-        return next_middleware(app)
+        if required is None:
+            return next_middleware(app)
+        event = app.current_event
+        caller = self._context.caller(event.raw_event)
+        authorize(caller, required)
+        with under_way(Call(caller, route.operation_id, event.path, event.request_context.request_id or "")):
+            return next_middleware(app)
 
     def _describe(self) -> str:
         from opdex.http.service_description import describe_service  # its models cost a cold start 70 ms
@@ -194,10 +201,11 @@ def _sent_request_id(event: dict[str, Any]) -> str | None:
 
 def _path(event: dict[str, Any]) -> str:
     """Return the path below the stage and below the base path of a custom domain, which `path` still has."""
-    proxy = (event.get("pathParameters") or {}).get("proxy")
-    if event.get("resource") == "/{proxy+}" and proxy is not None:
-        return "/" + str(proxy).lstrip("/")
-    return "/" if event.get("resource") == "/" else str(event.get("path") or "/")
+    resource, parameters = event.get("resource"), event.get("pathParameters") or {}
+    if not isinstance(resource, str) or not resource.startswith("/"):
+        return str(event.get("path") or "/")
+    filled = _PARAMETER.sub(lambda name: str(parameters.get(name[1]) or ""), resource)
+    return "/" + filled.lstrip("/")
 
 
 def _query(event: dict[str, Any]) -> dict[str, dict[str, Any]]:

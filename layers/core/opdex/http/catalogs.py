@@ -5,6 +5,7 @@ from opdex.catalog.clone import clone_catalog as clone
 from opdex.catalog.models import Catalog
 from opdex.errors import CatalogExists, CatalogNotFound, MalformedRequest
 from opdex.http.answers import CatalogPage
+from opdex.http.audit_store import Subject
 from opdex.http.context import ApiContext
 from opdex.http.cursors import decode_cursor, name_position, page
 from opdex.http.requests import CatalogChanges, CatalogDraft, CatalogId, Cursor, Limit
@@ -28,7 +29,7 @@ def catalog_routes(context: ApiContext) -> Routes:
     @routes.endpoint("POST", "/api-catalogs", role="editor", answers={201: "The new catalog."}, errors=(CatalogExists,))
     def create_catalog(draft: CatalogDraft) -> Catalog:
         """Create a catalog."""
-        with transaction() as c:
+        with context.changes(Subject.catalog(draft.id)).transaction() as c:
             return store.create_catalog(
                 c,
                 id=draft.id,
@@ -57,7 +58,7 @@ def catalog_routes(context: ApiContext) -> Routes:
         """Change what is sent of a catalog."""
         if changes.id not in (None, catalog_id):
             raise MalformedRequest("A catalog's id cannot be changed; clone the catalog under another.", field="id")
-        with transaction() as c:
+        with context.changes(Subject.catalog(catalog_id)).transaction() as c:
             return store.update_catalog(c, catalog_id, **changes.model_dump(exclude={"id"}))
 
     @routes.endpoint(
@@ -74,7 +75,7 @@ def catalog_routes(context: ApiContext) -> Routes:
         own. One from a URL is refreshed from there, on the same schedule. Without a `description` it is the same.
         """
         model = context.embedder.identity
-        with transaction() as c:
+        with context.changes(Subject.catalog(draft.id)).transaction() as c:
             made = clone(
                 c,
                 catalog_id,
@@ -97,7 +98,7 @@ def catalog_routes(context: ApiContext) -> Routes:
     )
     def delete_catalog(catalog_id: CatalogId) -> None:
         """Delete a catalog with its specs; their jobs are cancelled."""
-        with transaction() as c:
+        with context.changes(Subject.catalog(catalog_id)).transaction() as c:
             store.delete_catalog(c, catalog_id)
 
     return routes

@@ -1,12 +1,14 @@
 """What the routes work with: one explicit object, built once a process."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from opdex.database import Database
+from opdex.database import Database, ReadOnly
 from opdex.embedding import Embedder
+from opdex.http.audit_store import Subject
+from opdex.http.authentication import Caller, authenticate
+from opdex.http.changes import Changes
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
 from opdex.observability import correlation_id, logger
 from opdex.settings import ApiSettings
@@ -17,14 +19,28 @@ if TYPE_CHECKING:
 _SECOND_WAKE_UP_SECONDS = 45
 
 
-@dataclass(frozen=True)
 class ApiContext:
-    """The settings, the database, the queue, and the embedder that is made when a request first needs it."""
+    """The settings, the database, the queue, and the embedder that is made when a request first needs it.
 
-    settings: ApiSettings
-    database: Database
-    wake_ups: WakeUps
-    make_embedder: Callable[[], Embedder]
+    ``database`` can only be read; what changes something goes through :meth:`changes`, and so into the audit.
+    """
+
+    def __init__(
+        self, settings: ApiSettings, database: Database, wake_ups: WakeUps, make_embedder: Callable[[], Embedder]
+    ) -> None:
+        self.settings = settings
+        self.database = ReadOnly(database)
+        self.wake_ups = wake_ups
+        self.make_embedder = make_embedder
+        self._database = database
+
+    def caller(self, event: Mapping[str, Any]) -> Caller:
+        """Return who sent an event. Raises Unauthenticated."""
+        return authenticate(event, self.settings, self._database)
+
+    def changes(self, subject: Subject) -> Changes:
+        """Return the transactions in which the request under way changes a subject."""
+        return Changes(self._database, subject)
 
     @cached_property
     def embedder(self) -> Embedder:

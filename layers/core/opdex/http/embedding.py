@@ -25,6 +25,7 @@ from opdex.http.answers import (
     JobPage,
     ProviderStatus,
 )
+from opdex.http.audit_store import Subject
 from opdex.http.context import ApiContext
 from opdex.http.cursors import decode_cursor, id_position, name_position, page
 from opdex.http.requests import SPEC_NAME_PATTERN, CatalogId, Cursor, JobId, Limit
@@ -118,7 +119,7 @@ def embedding_routes(context: ApiContext) -> Routes:
     )
     def cancel_embedding_job(job_id: JobId) -> Cancelled:
         """Cancel an embedding job."""
-        with transaction() as c:
+        with context.changes(Subject.job(job_id)).transaction() as c:
             enqueue.cancel(c, job_id)
         return Cancelled(job_id=job_id)
 
@@ -131,7 +132,7 @@ def embedding_routes(context: ApiContext) -> Routes:
     )
     def retry_embedding_job(job_id: JobId) -> Enqueued:
         """Try a failed or cancelled embedding job again."""
-        with transaction() as c:
+        with context.changes(Subject.job(job_id)).transaction() as c:
             enqueued = enqueue.retry(c, job_id)
         context.wake(enqueued.job_id)
         return enqueued
@@ -145,7 +146,7 @@ def embedding_routes(context: ApiContext) -> Routes:
     )
     def retry_failed_embedding_jobs(catalog_id: CatalogId) -> AllQueued:
         """Try all specs of a catalog again whose newest embedding job failed."""
-        with transaction() as c:
+        with context.changes(Subject.catalog(catalog_id)).transaction() as c:
             get_catalog(c, catalog_id)
             jobs = enqueue.retry_failed(c, catalog_id)
         context.wake(*(job.job_id for job in jobs))

@@ -8,8 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
 
 from opdex.errors import DatabaseUnavailable, Forbidden, MalformedRequest, OpdexError, Unauthenticated
 from opdex.http.error_map import ErrorAnswer, status_of
-
-type Role = Literal["reader", "editor", "admin"]
+from opdex.roles import Role
 
 # Where a route's role is kept: /openapi.json shows it, and authentication reads it from there.
 ROLE_EXTENSION: Final = "x-required-role"

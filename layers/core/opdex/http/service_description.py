@@ -28,6 +28,7 @@ _TAGS: Final = {
     "Embedding": "How far the operations of a spec are embedded, and the jobs that do it.",
     "Search": "Operations by what they do.",
     "Keys": "Who may call.",
+    "Audit": "Who changed what.",
     "Service": "The service itself.",
 }
 _SECURITY_SCHEMES: Final[dict[str, SecurityScheme]] = {

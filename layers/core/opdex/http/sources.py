@@ -22,6 +22,7 @@ from opdex.errors import (
     UnsupportedVersion,
 )
 from opdex.http.answers import UploadAnswer
+from opdex.http.audit_store import Subject
 from opdex.http.context import ApiContext
 from opdex.http.requests import CatalogId, RefreshSchedule, SpecName
 from opdex.http.routing import Routes
@@ -30,9 +31,10 @@ from opdex.openapi import Limits
 FETCH_ERRORS: Final = (SourceRefused, SourceFailed, SourceUnreachable, SourceTimeout, OutboundUnavailable)
 
 
-def sources(context: ApiContext) -> Sources:
-    """Return the specs that come from a URL, as the routes work with them."""
-    return Sources(context.database, context.fetcher, Limits.of(context.settings), context.embedder.identity)
+def sources(context: ApiContext, catalog_id: str, spec_name: str) -> Sources:
+    """Return the specs that come from a URL, for the request under way to change this one."""
+    changes = context.changes(Subject.spec(catalog_id, spec_name))
+    return Sources(changes, context.fetcher, Limits.of(context.settings), context.embedder.identity)
 
 
 def source_routes(context: ApiContext) -> Routes:
@@ -64,7 +66,7 @@ def source_routes(context: ApiContext) -> Routes:
         What has not changed there is not sent again. Where nothing usable is fetched, the spec stays as it is, and its
         `last_fetch_error` tells why.
         """
-        upload = sources(context).refresh(catalog_id, spec_name)
+        upload = sources(context, catalog_id, spec_name).refresh(catalog_id, spec_name)
         context.wake(upload.job_id)
         return UploadAnswer.of(upload)
 
@@ -80,7 +82,7 @@ def source_routes(context: ApiContext) -> Routes:
 
         After a failure it is tried again sooner, then ever later, up to a day. Uploading a document ends the schedule.
         """
-        with context.database.transaction() as c:
+        with context.changes(Subject.spec(catalog_id, spec_name)).transaction() as c:
             return set_schedule(c, catalog_id, spec_name, schedule.every_hours)
 
     return routes

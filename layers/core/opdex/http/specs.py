@@ -22,6 +22,7 @@ from opdex.errors import (
     UnsupportedVersion,
 )
 from opdex.http.answers import AllQueued, Queued, SpecList, UploadAnswer
+from opdex.http.audit_store import Subject
 from opdex.http.bodies import document_bytes
 from opdex.http.context import ApiContext
 from opdex.http.cursors import decode_cursor, name_position, page
@@ -95,7 +96,7 @@ def spec_routes(context: ApiContext) -> Routes:
     ) -> Response[UploadAnswer]:
         # All that can take seconds is done before the transaction, so that no lock is held meanwhile.
         document, description = read_upload(sent, entry)
-        with transaction() as c:
+        with context.changes(Subject.spec(catalog_id, spec_name)).transaction() as c:
             upload = store_document(
                 c, catalog_id, spec_name, document, description, source_kind, base_path, context.embedder.identity
             )
@@ -149,7 +150,8 @@ def spec_routes(context: ApiContext) -> Routes:
         A URL is https, and leads, redirects included, to port 443 of public addresses alone.
         """
         if isinstance(sent, LinkedDocument):
-            return stored(sources(context).put(catalog_id, spec_name, sent.source_url, sent.base_path))
+            source = sources(context, catalog_id, spec_name)
+            return stored(source.put(catalog_id, spec_name, sent.source_url, sent.base_path))
         return put_document(catalog_id, spec_name, sent.content.encode(), sent.source_kind, sent.base_path)
 
     @routes.endpoint(
@@ -181,7 +183,7 @@ def spec_routes(context: ApiContext) -> Routes:
     )
     def delete_spec(catalog_id: CatalogId, spec_name: SpecName) -> None:
         """Delete a spec; its job is cancelled."""
-        with transaction() as c:
+        with context.changes(Subject.spec(catalog_id, spec_name)).transaction() as c:
             store.delete_spec(c, catalog_id, spec_name)
 
     @routes.endpoint(
@@ -193,7 +195,7 @@ def spec_routes(context: ApiContext) -> Routes:
     )
     def reembed_spec(catalog_id: CatalogId, spec_name: SpecName) -> Queued:
         """Embed a spec again, even what has not changed."""
-        with transaction() as c:
+        with context.changes(Subject.spec(catalog_id, spec_name)).transaction() as c:
             enqueued = enqueue.reembed(c, catalog_id, spec_name)
         context.wake(enqueued.job_id)
         return Queued(**dict(enqueued))
@@ -207,7 +209,7 @@ def spec_routes(context: ApiContext) -> Routes:
     )
     def reembed_catalog(catalog_id: CatalogId) -> AllQueued:
         """Embed all specs of a catalog again, even what has not changed."""
-        with transaction() as c:
+        with context.changes(Subject.catalog(catalog_id)).transaction() as c:
             store.get_catalog(c, catalog_id)
             jobs = enqueue.reembed_catalog(c, catalog_id)
         context.wake(*(job.job_id for job in jobs))

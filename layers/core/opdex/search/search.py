@@ -7,7 +7,7 @@ from typing import Any
 
 from pgvector import Vector as PgVector
 
-from opdex.database import Connection, Database, load_statements
+from opdex.database import Connection, Transactions, load_statements
 from opdex.embedding.contract import Embedder, ModelIdentity, Vector
 from opdex.embedding.registry import find_model
 from opdex.errors import ConfigurationError, ProviderError
@@ -27,7 +27,7 @@ type _Key = tuple[int, int, int]  # spec_id, revision, position
 type _Ranked = dict[_Key, float]  # best first
 
 
-def search(database: Database, embedder: Callable[[], Embedder], request: SearchRequest) -> SearchAnswer:
+def search(database: Transactions, embedder: Callable[[], Embedder], request: SearchRequest) -> SearchAnswer:
     """Return the operations that do what the query says, best first, in a stable order.
 
     The query is embedded outside the transaction; where that cannot be done, or no spec asked for is indexed by the
@@ -37,7 +37,7 @@ def search(database: Database, embedder: Callable[[], Embedder], request: Search
         return _search(database, embedder, request)
 
 
-def _search(database: Database, embedder: Callable[[], Embedder], request: SearchRequest) -> SearchAnswer:
+def _search(database: Transactions, embedder: Callable[[], Embedder], request: SearchRequest) -> SearchAnswer:
     query, note = None, None
     if request.ranking != "lexical":
         try:
