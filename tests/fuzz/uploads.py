@@ -43,7 +43,7 @@ _TEXTS: Final = (
     "x" * 501,
 )
 _NAMES: Final = (
-    "../up.yaml", "/abs.yaml", "C:/x.yaml", "a\\b.yaml", "a//b", "./a", "", "x" * 1100, "\n", "caf\u00e9.yaml",
+    "../up.yaml", "/abs.yaml", "C:/x.yaml", "a\\b.yaml", "a//b", "./a", "", "x" * 600, "\n", "caf\u00e9.yaml",
     "e\u0301", "d/",
 )  # fmt: skip
 _URLS: Final = (

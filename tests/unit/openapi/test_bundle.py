@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from opdex.errors import (
+    ArchiveUnusable,
     DocumentError,
     DocumentTooComplex,
     DocumentUnreadable,
@@ -305,7 +306,7 @@ LONG_TEXT = {
     "a.yaml": HEAD + "paths: {$ref: b.yaml}\n",
     "b.yaml": f"x-t: &t {'t' * 10_000}\nx-a: [{', '.join(['*t'] * 1000)}]\n",
 }
-FOLDER = "/".join(["d" * 90] * 10)
+FOLDER = "/".join(["d" * 90] * 5)
 LONG_NAMES = {
     "a.yaml": HEAD + f"paths: {{$ref: {FOLDER}/b.yaml}}\n",
     f"{FOLDER}/b.yaml": "\n".join(f"- $ref: '{n}'" for n in range(20_000)),
@@ -356,6 +357,16 @@ def test_the_entry_is_the_file_that_is_named_or_the_only_one(names: list[str], e
 def test_the_entry_is_the_only_file_that_says_which_version_it_follows(content: bytes) -> None:
     files = {"a.yaml": b"type: object", "b": content, "c.md": b"Our openapi: nice"}
     assert choose_entry(files, None) == "b"
+
+
+@pytest.mark.timeout(60)
+def test_names_and_files_whose_comparison_takes_the_square_of_their_length_are_not_compared() -> None:
+    marks = "a" + "\u0301\u0316" * 200_000  # minutes to put in order
+    bundle(as_bytes({"a.yaml": HEAD + f"x: {{$ref: '{marks}'}}\npaths: {{}}\n"}), "a.yaml", LIMITS)
+    with pytest.raises(MalformedRequest):
+        choose_entry(dict.fromkeys("abcdefgh", b"\n" * 65_536), None)
+    with pytest.raises(ArchiveUnusable):
+        bundle_archive(packed({marks[:30_000]: "x"}), None, LIMITS, ArchiveLimits())
 
 
 @pytest.mark.parametrize(

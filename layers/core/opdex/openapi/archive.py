@@ -24,7 +24,7 @@ _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _REGULAR: Final = (0, stat.S_IFREG)
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_MAX_NAME: Final = 1000
+MAX_NAME: Final = 500
 _FREE_OF_RATIO: Final = 1024 * 1024  # so many bytes do no harm, however small they were packed
 _DAMAGE: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError,
@@ -86,16 +86,15 @@ def _checked_name(member: zipfile.ZipInfo) -> str:
     if not member.flag_bits & _UTF8_NAME:  # many write UTF-8 and do not say so
         with suppress(UnicodeError):
             name = name.encode("cp437").decode("utf-8")
-    name = normal_name(name)
     problem = _problem(name, member)
     if problem is not None:
         raise ArchiveUnusable(f"The archive's file {quoted(name)} {problem}.", file=quoted(name))
-    return name
+    return normal_name(name)
 
 
 def _problem(name: str, member: zipfile.ZipInfo) -> str | None:
-    if len(name) > _MAX_NAME:
-        return f"has a name of more than {_MAX_NAME} characters"
+    if len(name) > MAX_NAME:
+        return f"has a name of more than {MAX_NAME} characters"
     if _CONTROL.search(name):
         return "has a control character in its name"
     if "\\" in name:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from opdex.errors import DocumentError, DocumentTooComplex, MalformedRequest
-from opdex.openapi.archive import ArchiveLimits, normal_name, read_archive
+from opdex.openapi.archive import MAX_NAME, ArchiveLimits, normal_name, read_archive
 from opdex.openapi.description import Findings, Warning  # noqa: A004 - see there
 from opdex.openapi.document import openapi_version, places, read_data, read_document, survey
 from opdex.openapi.limits import Budget, Limits
@@ -25,9 +25,10 @@ from opdex.openapi.unpacking import decode, hold_to_size, too_many_bytes
 
 _FIELD: Final = "x-bundled-files"
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_MAX_PATH: Final = 2 * MAX_NAME  # with percent signs and detours; comparing spellings takes the square of the length
 _UNESCAPED: Final = "~!$&'()*+,;=:@"
 _TEXT_SUFFIXES: Final = (".md", ".markdown", ".txt", ".html", ".xml", ".csv")
-_LOOKS_LIKE_ENTRY: Final = re.compile(rb"""^[\s{]*["']?(?:openapi|swagger)["']?\s*:""", re.MULTILINE)
+_LOOKS_LIKE_ENTRY: Final = re.compile(rb"""^[ \t{]*+["']?(?:openapi|swagger)["']?[ \t]*+:""", re.MULTILINE)
 _LOOKED_AT: Final = 64 * 1024
 _LISTED: Final = 10
 # Where the specification has no references, and nobody who reads the document expects any.
@@ -242,7 +243,7 @@ class _FindingsWithin(Findings):
 
 def _named_file(base: str, path: str) -> str | None:
     """Return the name of the file at a relative URL, as seen from the file ``base``; None where it leads out."""
-    if _SCHEME.match(path) or path.startswith("//") or "?" in path:
+    if len(path) > _MAX_PATH or _SCHEME.match(path) or path.startswith("//") or "?" in path:
         return None
     path = unquote(path).replace("\\", "/")
     name = posixpath.normpath(posixpath.join(posixpath.dirname(base), path).lstrip("/"))
