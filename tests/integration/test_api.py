@@ -268,6 +268,16 @@ def test_webhooks_are_listed_with_their_spec_and_not_as_operations(gateway: Gate
     assert (listed["webhooks"], listed["webhook_count"]) == ([], 1)
 
 
+def test_same_document_is_a_new_revision_when_more_of_it_is_read(gateway: Gateway, crm: str, engine: Engine) -> None:
+    content = json.dumps({"openapi": "3.2.0", "info": {"title": "Pets"}, "webhooks": {"added": {"post": {}}}})
+    draft = {"source_kind": "inline", "content": content}
+    assert gateway.call("PUT", f"{crm}/specs/pets", draft).json["revision"] == 1
+    assert gateway.call("PUT", f"{crm}/specs/pets", draft).json["revision"] == 1
+    engine.sql("UPDATE revisions SET webhooks = '[]'")  # as the release before stored it
+    again = gateway.call("PUT", f"{crm}/specs/pets", draft).json
+    assert (again["revision"], again["webhook_count"], again["job"]) == (2, 1, None)
+
+
 def test_stored_key_is_a_hash_alone(gateway: Gateway, engine: Engine) -> None:
     key = gateway.call("POST", f"{BASE_PATH}/keys", {"name": "CI", "role": "reader"}).json["key"]
     rows = json.dumps(engine.sql("SELECT * FROM keys"), default=str)

@@ -57,7 +57,9 @@ def store_document(
     stored = connection.execute(_SQL["stored_operations"], values).fetchall()
     changes = _compare(stored, description.operations)
     previous = connection.execute(_SQL["stored_revision"], values).fetchone()
-    same = previous == {"content_sha256": content_sha256, "base_path": base_path}
+    webhooks = [asdict(webhook) for webhook in description.webhooks]
+    # A release that reads more of a document finds more in the same one.
+    same = previous == {"content_sha256": content_sha256, "base_path": base_path, "webhooks": webhooks}
     if not (same and changes.unchanged == len(stored) == len(description.operations)):
         values["revision"] = revision + 1
         connection.execute(
@@ -72,7 +74,7 @@ def store_document(
                 "openapi_version": description.openapi_version,
                 "operation_count": len(description.operations),
                 "warnings": Jsonb([asdict(warning) for warning in description.warnings]),
-                "webhooks": Jsonb([asdict(webhook) for webhook in description.webhooks]),
+                "webhooks": Jsonb(webhooks),
             },
         )
         _copy_operations(connection, spec_id, revision + 1, description.operations)

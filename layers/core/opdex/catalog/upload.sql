@@ -20,7 +20,7 @@ SELECT operation_id, method, path, summary, description, tags, deprecated, text_
 FROM operations WHERE spec_id = %(spec_id)s AND revision = %(revision)s
 
 -- name: stored_revision
-SELECT content_sha256, base_path FROM revisions WHERE spec_id = %(spec_id)s AND revision = %(revision)s
+SELECT content_sha256, base_path, webhooks FROM revisions WHERE spec_id = %(spec_id)s AND revision = %(revision)s
 
 -- name: add_revision
 INSERT INTO revisions (spec_id, revision, content_sha256, content, bytes, base_path, title, openapi_version,
