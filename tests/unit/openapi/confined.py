@@ -19,10 +19,16 @@ class DiedError(AssertionError):
     """The process was ended by one of its limits, or crashed."""
 
 
-def read_confined(raw: bytes, *, seconds: int, extra_bytes: int) -> Description | OpdexError:
+def read_confined(
+    raw: bytes,
+    *,
+    seconds: int,
+    extra_bytes: int,
+    limits: Limits = Limits(),  # noqa: B008 - it is immutable
+) -> Description | OpdexError:
     """Return what the document says, or the error that refuses it. Raises DiedError past a limit."""
     ours, theirs = _PROCESSES.Pipe(duplex=False)
-    process = _PROCESSES.Process(target=_read, args=(theirs, raw, seconds, extra_bytes), daemon=True)
+    process = _PROCESSES.Process(target=_read, args=(theirs, raw, seconds, extra_bytes, limits), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -41,12 +47,11 @@ def read_confined(raw: bytes, *, seconds: int, extra_bytes: int) -> Description 
     raise DiedError(repr(outcome))
 
 
-def _read(pipe: Connection, raw: bytes, seconds: int, extra_bytes: int) -> None:
+def _read(pipe: Connection, raw: bytes, seconds: int, extra_bytes: int, limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     if _STATM.exists():
         mapped = int(_STATM.read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (mapped + extra_bytes, mapped + extra_bytes))
-    limits = Limits()
     try:
         outcome: object = describe(unpack(raw, limits.max_bytes), limits)
     except Exception as error:  # noqa: BLE001 - whatever it is, the test is to see it
