@@ -23,12 +23,15 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: help run test check lock build bench faults fuzz clean
+.PHONY: help run key test check lock build bench faults fuzz clean
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
 run: $(READY)  ## Run everything on this machine; SPEC= PORT= DATA_DIR= WORKERS= EMBEDDING_PROVIDER= ... choose
 	@$(PYTHON) -m local
+
+key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends one; OPDEX_URL= OPDEX_KEY= elsewhere
+	@$(PYTHON) -m local.keys
 
 test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator
 	$(PYTHON) -m pytest

@@ -203,6 +203,10 @@ def test_media_type_of_a_json_body_has_no_case(gateway: Gateway, content_type: s
         "soon",
         -1,
         99999999999999999999,
+        4102444800,
+        "4102444800",
+        4102444800.5,
+        True,
     ],
 )
 def test_key_that_would_end_at_no_moment_to_come_is_400(

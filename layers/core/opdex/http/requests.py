@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
 
 CATALOG_ID_PATTERN = "^[a-z0-9-]{1,100}$"
 SPEC_NAME_PATTERN = "^[a-z0-9_-]{1,64}$"
@@ -33,6 +33,13 @@ def printable(text: str) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
         raise ValueError("must not contain control characters")
     return text
+
+
+def written_out(moment: object) -> object:
+    """Return the moment. Raises ValueError where it is a number: nobody would see of what, and in which unit."""
+    if not isinstance(moment, str) or not moment[:4].isdigit() or moment[4:5] != "-":
+        raise ValueError("must be written as in 2030-01-31T00:00:00Z")
+    return moment
 
 
 def yet_to_come(moment: datetime) -> datetime:
@@ -134,6 +141,7 @@ class KeyDraft(BaseModel):
     expires_at: (
         Annotated[
             AwareDatetime,
+            BeforeValidator(written_out),
             AfterValidator(yet_to_come),
             Field(description="RFC 3339, with its offset from UTC, and in the future."),
         ]
