@@ -1,25 +1,29 @@
 """One settings class a function, read once at cold start from environment variables of the same (upper case) names."""
 
+import os
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from opdex.errors import ConfigurationError
 
 _HTTPS = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What every function reads. Build with :meth:`read`, which names what is missing."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)  # of all these classes a function needs one
 
     @classmethod
     def read(cls, **overrides: Any) -> Self:
-        """Return the settings of this environment. Raises ConfigurationError naming each variable that is off."""
+        """Return the settings of this environment; an empty variable is as good as none.
+
+        Raises ConfigurationError naming each variable that is off.
+        """
+        variables = {name: os.environ.get(name.upper()) for name in cls.model_fields}
         try:
-            return cls(**overrides)
+            return cls(**{name: value for name, value in variables.items() if value} | overrides)
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
             raise ConfigurationError(f"Set these environment variables: {wrong}.") from None
