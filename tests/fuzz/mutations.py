@@ -54,6 +54,7 @@ _PIECES: Final = (
     b"PK\x03\x04",
 )  # fmt: skip
 _ENCODINGS: Final = ("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1")
+_FLOODS: Final = (10_000, 100_000, 1_000_000)
 _MAX_YAML: Final = 200_000
 _MAX_STRUCTURE: Final = 4_000_000
 
@@ -98,7 +99,10 @@ class Mutator:
                 raw[start:end] = bytes(raw[start:end]) * chance.choice((2, 3, 200))
             elif kind < 16:
                 del raw[start:]
-            elif kind < 18 and start < len(raw):
+            elif kind < 17:
+                piece = chance.choice(_PIECES)
+                raw[start:end] = piece * (chance.choice(_FLOODS) // len(piece))
+            elif kind < 19 and start < len(raw):
                 raw[start] ^= 1 << chance.randrange(8)
             else:
                 other = chance.choice(self._samples).content

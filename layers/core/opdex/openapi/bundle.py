@@ -98,6 +98,7 @@ class _Bundler:
         self._waiting: list[str] = []
         self._field = _FIELD
         self._characters = 0
+        self._nodes = 0
 
     def bundle(self) -> Bundle:
         document: dict[str, Any] = dict(read_document(self._files[self._entry], self._budget, self._findings))
@@ -143,6 +144,8 @@ class _Bundler:
         pointing: dict[str, str] = {}
         for container in _containers(self._data[name]):
             self._budget.check_time()
+            self._nodes += len(container)
+            self._budget.check_nodes(self._nodes)  # of all files that have been read so far
             for key, value in _entries(container):
                 if type(value) is Numeral:
                     container[key] = value.number()
