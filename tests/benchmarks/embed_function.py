@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Self
 
 from opdex.jobs.wakeups import WakeUp
@@ -15,11 +16,11 @@ _PROCESSES = multiprocessing.get_context("spawn")
 
 
 class EmbedFunction:
-    """One execution environment with these variables. A context manager; its log goes nowhere."""
+    """One execution environment with these variables. A context manager; its log goes nowhere, or to a file."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path | None = None) -> None:
         self._pipe, theirs = _PROCESSES.Pipe()
-        self._process = _PROCESSES.Process(target=_run, args=(theirs, dict(environment)), daemon=True)
+        self._process = _PROCESSES.Process(target=_run, args=(theirs, dict(environment), log), daemon=True)
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -61,9 +62,9 @@ class _Invocation:
         return int((self._ends_at - time.monotonic()) * 1000)
 
 
-def _run(pipe: Connection, environment: dict[str, str]) -> None:
+def _run(pipe: Connection, environment: dict[str, str], log: Path | None) -> None:
     os.environ.update(environment)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT), 1)
     from functions.embed.handler import handler  # as in AWS, the environment is there before the handler
 
     while (event := pipe.recv()) is not None:
