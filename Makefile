@@ -8,6 +8,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 RIVALS := .tools/rivals/.ready
+CHECKOV := .tools/checkov/.ready
 PYTHON3 = $(shell command -v python3.13 || command -v python3)
 NO_PYTHON = { echo "Opdex needs Python 3.13: install it, so that python3.13 is on PATH." >&2; exit 1; }
 
@@ -23,7 +24,7 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: help run key test check lock build bench faults fuzz clean
+.PHONY: help run key test check lock build deploy destroy bench faults fuzz clean
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
@@ -36,15 +37,25 @@ key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends
 test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator
 	$(PYTHON) -m pytest
 
-check: $(READY)  ## Check style, types, import rules and the template
+check: $(READY) $(CHECKOV)  ## Check style, types, import rules and the template
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/sam validate --lint
+	.tools/checkov/bin/checkov --config-file .checkov.yaml
 
 build: $(READY)  ## Build what is deployed, into .aws-sam/build
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build
+
+ENVIRONMENT ?= default
+deploy: build  ## Deploy what is built to AWS, as samconfig.toml says; ENVIRONMENT= names another table of it
+	$(PYTHON) -m deploy.concurrency $(ENVIRONMENT)
+	.venv/bin/sam deploy --config-env $(ENVIRONMENT)
+
+STACK ?= opdex
+destroy: $(READY)  ## Delete a stack in AWS, after a question; STACK= names it
+	@$(PYTHON) -m deploy.destroy $(STACK)
 
 bench: $(READY) $(RIVALS)  ## Run the benchmarks, and make README's table of them; BENCH= names some of them
 	$(PYTHON) -m tests.benchmarks $(BENCH)
@@ -72,11 +83,11 @@ $(READY): pyproject.toml uv.lock .python-version $(filter .tools/%,$(UV))
 	@$(UV) export --quiet --frozen --no-emit-project | $(UV) pip sync --quiet --python $(PYTHON) --require-hashes -
 	@touch $@
 
-# What the benchmarks measure Opdex beside; nothing of it is in Opdex's own environment.
-$(RIVALS): uv.lock $(READY)
-	@echo "Installing what to compare with into .tools/rivals ..."
+# Tools that want other versions than Opdex, each in an environment of its own.
+$(RIVALS) $(CHECKOV): .tools/%/.ready: uv.lock $(READY)
+	@echo "Installing $* into $(@D) ..."
 	@test -x $(@D)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(@D)
-	@$(UV) export --quiet --frozen --no-emit-project --only-group rivals | \
+	@$(UV) export --quiet --frozen --no-emit-project --only-group $* | \
 	    $(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes -
 	@touch $@
 

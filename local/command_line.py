@@ -102,7 +102,8 @@ def _port(text: str) -> int:
 
 def _parameters(**given: str) -> dict[str, str]:
     chosen = {name: value for name, value in given.items() if value}
-    parameter_values(read_template(TEMPLATE), chosen)  # refused now rather than in the middle of a deploy
+    # Refused now rather than in the middle of a deploy, which will know the database.
+    parameter_values(read_template(TEMPLATE), {**chosen, "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:any"})
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""Reads the SAM template, in short form as written or in long form as built, and checks values for its parameters."""
+"""Reads the SAM template, in short form as written or in long form as built, and what parameters make of it."""
 
 import re
 from collections.abc import Mapping
@@ -40,7 +40,8 @@ def read_template(path: Path) -> dict[str, Any]:
 def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters' values, ``given`` (by variable name, ``WORKERS``) or default.
 
-    Each is checked against what the template says of it. Raises LocalRunError naming the variable and what it takes.
+    They are checked against what the template says of each, and against its rules. Raises LocalRunError naming the
+    variable and what it takes.
     """
     declared = template["Parameters"]
     values = {name: str(about["Default"]) for name, about in declared.items() if "Default" in about}
@@ -49,10 +50,7 @@ def parameter_values(template: Mapping[str, Any], given: Mapping[str, str]) -> d
         name = by_variable[variable]
         _check(variable, value, declared[name])
         values[name] = value
-    if values["EmbeddingProvider"] == "ollama" and not values["EmbeddingUrl"]:
-        raise LocalRunError("EMBEDDING_PROVIDER=ollama needs EMBEDDING_URL, such as http://127.0.0.1:11434.")
-    if values["EmbeddingProvider"] == "minilm" and values["EmbeddingModel"]:
-        _require_minilm(values["EmbeddingModel"])
+    _check_rules(template, values)
     return values
 
 
@@ -61,13 +59,51 @@ def variable_name(parameter: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper()
 
 
-def resolved(value: object, values: Mapping[str, str]) -> str:
-    """Return what a literal, or a ``Ref`` to a parameter, comes to."""
-    return values[value["Ref"]] if isinstance(value, dict) else str(value)
+def resolved(value: Any, template: Mapping[str, Any], values: Mapping[str, str]) -> Any:
+    """Return what a ``Ref`` to a parameter or an ``If`` comes to, None for no value; anything else as it is."""
+    match value:
+        case {"Ref": "AWS::NoValue"}:
+            return None
+        case {"Ref": name} if name in values:
+            return values[name]
+        case {"Fn::If": [condition, when_true, when_false]}:
+            chosen = when_true if holds({"Condition": condition}, template, values) else when_false
+            return resolved(chosen, template, values)
+        case {"Fn::Join": [separator, {"Ref": name}]}:
+            return values[name].replace(",", separator)
+    return value
+
+
+def holds(expression: Mapping[str, Any], template: Mapping[str, Any], values: Mapping[str, str]) -> bool:
+    """Tell whether an expression of the template's conditions and rules holds."""
+    match expression:
+        case {"Condition": name}:
+            return holds(template["Conditions"][name], template, values)
+        case {"Fn::Not": [part]}:
+            return not holds(part, template, values)
+        case {"Fn::And": parts}:
+            return all(holds(part, template, values) for part in parts)
+        case {"Fn::Or": parts}:
+            return any(holds(part, template, values) for part in parts)
+        case {"Fn::Equals": [left, right]}:
+            return str(resolved(left, template, values)) == str(resolved(right, template, values))
+        case {"Fn::Contains": [list(allowed), value]}:
+            return resolved(value, template, values) in map(str, allowed)
+    raise ValueError(f"This is no condition that can be told: {expression}")
+
+
+def _check_rules(template: Mapping[str, Any], values: Mapping[str, str]) -> None:
+    for rule in template["Rules"].values():
+        if "RuleCondition" in rule and not holds(rule["RuleCondition"], template, values):
+            continue
+        for assertion in rule["Assertions"]:
+            if not holds(assertion["Assert"], template, values):
+                names = re.compile(rf"\b({'|'.join(values)})\b")
+                raise LocalRunError(names.sub(lambda name: variable_name(name[0]), assertion["AssertDescription"]))
 
 
 def _check(variable: str, value: str, about: Mapping[str, Any]) -> None:
-    if about["Type"] == "Number":
+    if about["Type"] == "Number" and "AllowedValues" not in about:
         low, high = about.get("MinValue", 0), about.get("MaxValue", 2**31)
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
             raise LocalRunError(f"{variable} takes a whole number from {low} to {high}, not '{value}'.")
@@ -75,10 +111,3 @@ def _check(variable: str, value: str, about: Mapping[str, Any]) -> None:
         raise LocalRunError(f"{variable} takes one of {', '.join(map(str, about['AllowedValues']))}, not '{value}'.")
     if "AllowedPattern" in about and not re.fullmatch(about["AllowedPattern"], value):
         raise LocalRunError(f"{variable} {about['ConstraintDescription']}, not '{value}'.")
-
-
-def _require_minilm(model: str) -> None:
-    from opdex.embedding.minilm import MODEL  # not for the many runs that name no model
-
-    if model != MODEL:
-        raise LocalRunError(f"EMBEDDING_MODEL is {MODEL} or empty where EMBEDDING_PROVIDER is minilm, not '{model}'.")
