@@ -72,6 +72,7 @@ class DocumentSettings(Settings):
     max_document_nodes: int = Field(default=2_000_000, gt=0)
     max_document_expansion: int = Field(default=2_000_000, gt=0)  # nodes that YAML aliases and references stand for
     max_document_seconds: float = Field(default=12.0, gt=0)
+    max_document_text: int = Field(default=20_000_000, gt=0)  # characters that are kept of all operations
     max_operations: int = Field(default=50_000, gt=0)
     max_archive_files: int = Field(default=5_000, gt=0)
     max_archive_ratio: int = Field(default=200, gt=0)  # of what is unpacked to what was sent

@@ -223,7 +223,13 @@ def test_too_many_operations_are_refused() -> None:
 def test_one_long_text_behind_many_references_is_refused() -> None:
     paths = {f"/{n}": {"get": {"$ref": "#/components/x"}} for n in range(200)}
     with pytest.raises(DocumentTooComplex):
-        described(paths, Limits(max_bytes=100_000), components={"x": {"description": "long " * 1000}})
+        described(paths, Limits(max_text=100_000), components={"x": {"description": "long " * 1000}})
+
+
+def test_long_tags_behind_many_references_are_refused() -> None:
+    paths = {f"/{n}": {"get": {"$ref": "#/components/x"}} for n in range(200)}
+    with pytest.raises(DocumentTooComplex):
+        described(paths, Limits(max_text=100_000), components={"x": {"tags": [f"{n}" + "t" * 90 for n in range(50)]}})
 
 
 def test_one_long_list_behind_many_references_is_refused() -> None:

@@ -23,9 +23,9 @@ def test_the_defaults_of_the_settings_are_those_of_the_limits() -> None:
 def test_each_limit_is_a_setting() -> None:
     settings = DocumentSettings(
         max_document_bytes=1, max_document_depth=2, max_document_nodes=3, max_document_expansion=4, max_operations=5,
-        max_document_seconds=6.0,
+        max_document_text=6, max_document_seconds=7.0,
     )  # fmt: skip
-    assert Limits.of(settings) == Limits(1, 2, 3, 4, 5, 6.0)
+    assert Limits.of(settings) == Limits(1, 2, 3, 4, 5, 6, 7.0)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Limits)])

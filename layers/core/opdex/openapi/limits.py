@@ -16,7 +16,8 @@ class Limits:
     max_depth: int = 200
     max_nodes: int = 2_000_000
     max_expansion: int = 2_000_000  # nodes that YAML aliases and references stand for, counted each time
-    max_operations: int = 50_000
+    max_operations: int = 50_000  # and webhooks
+    max_text: int = 20_000_000  # characters that are kept of them, each of which costs the database time
     max_seconds: float = 12.0
 
     @classmethod
@@ -28,6 +29,7 @@ class Limits:
             max_nodes=settings.max_document_nodes,
             max_expansion=settings.max_document_expansion,
             max_operations=settings.max_operations,
+            max_text=settings.max_document_text,
             max_seconds=settings.max_document_seconds,
         )
 
@@ -84,9 +86,9 @@ class Budget:
     def take_text(self, characters: int) -> None:
         """Count text that is kept: by many references to one long text it can be more than the document's own."""
         self._text += characters
-        if self._text > self.limits.max_bytes:
+        if self._text > self.limits.max_text:
             what = "The texts of the operations together are longer than {} characters"
-            raise _passed(what, "split the document.", max_bytes=self.limits.max_bytes)
+            raise _passed(what, "split the document.", max_text=self.limits.max_text)
 
 
 def _passed(what: str, advice: str, where: dict[str, int] | None = None, **limit: Any) -> DocumentTooComplex:

@@ -30,6 +30,7 @@ def read_operations(
             budget.check_time()
             operation = _Reader(item, written, references, findings).operation(taken)
             operations.append(operation)
+            budget.take_text(sum(map(len, (operation.path, operation.operation_id, *operation.tags))))
             budget.take_text(len(operation.summary) + len(operation.description))
     if not operations:
         findings.add("no_operations", "The document has no operation under `paths`, so there is nothing to find.")
