@@ -157,7 +157,7 @@ def test_failed_jobs_are_tried_again_together(gateway: Gateway, crm: str, engine
 def test_provider_status_learns_the_dimension_with_the_first_vector(gateway: Gateway, crm: str, engine: Engine) -> None:
     path = f"{BASE_PATH}/embedding/status"
     assert gateway.call("GET", path).json == {
-        "kind": "scripted", "model": "hash-8", "dimension": None, "status": "ok", "workers": 1,
+        "kind": "scripted", "model": "hash-8", "dimension": None, "status": "ok", "workers": 1, "paused": False,
     }  # fmt: skip
     upload(gateway, f"{crm}/specs/users", things(1))
     engine.worker().handle()

@@ -10,6 +10,7 @@ import pytest
 from local.build import PROJECT, TEMPLATE
 from local.errors import LocalRunError
 from local.template import holds, parameter_values, read_template, resolved, variable_name
+from opdex.database import _CONNECTION
 from opdex.embedding.minilm import MODEL
 from opdex.http.answer_size import MAX_PAYLOAD_BYTES
 from opdex.indexing.intake import _SEE_AGAIN_UNLESS_HANDLED_SECONDS as SEEN_AGAIN_SECONDS
@@ -18,7 +19,7 @@ from opdex.settings import ApiSettings, EmbedSettings, MigrateSettings
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database"
 LAMBDA_PAYLOAD_BYTES = 6 * 1024 * 1024
 GATEWAY_SECONDS = 29
-CONNECT_SECONDS = 5
+CONNECT_SECONDS = int(_CONNECTION["connect_timeout"])
 AWS_NAMESPACES = {"AWS/SQS", "AWS/Lambda", "AWS/ApiGateway", "AWS/RDS"}
 
 template = read_template(TEMPLATE)

@@ -4,7 +4,8 @@ import pytest
 
 from opdex.embedding.registry import RegisteredModel
 from opdex.errors import ProviderRefused, ProviderTimeout
-from opdex.http.app import BASE_PATH
+from opdex.http.app import BASE_PATH, Api
+from opdex.http.context import ApiContext
 from opdex.jobs.models import EmbeddingStatus, Enqueued
 from tests.gateway import Gateway
 from tests.unit.http.fakes import FakeEmbedder, FakeWakeUps
@@ -121,7 +122,18 @@ def test_provider_status_tells_whether_it_can_be_reached(
         "dimension": 768,
         "status": shown,
         "workers": 3,
+        "paused": False,
     }
+
+
+def test_provider_status_says_paused_when_there_are_no_workers(
+    gateway: Gateway, context: ApiContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, "opdex.http.embedding.find_model", None)
+    settings = context.settings.model_copy(update={"workers": 0})
+    gateway.handler = Api(ApiContext(settings, context.database, context.wake_ups, context.make_embedder))
+    answer = gateway.call("GET", f"{BASE_PATH}/embedding/status")
+    assert (answer.json["workers"], answer.json["paused"]) == (0, True)
 
 
 def test_provider_status_has_no_dimension_before_the_first_vector(

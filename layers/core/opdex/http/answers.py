@@ -94,13 +94,17 @@ class Cancelled(BaseModel):
 
 
 class ProviderStatus(BaseModel):
-    """The embedding provider; ``dimension`` is unknown until its first vector was written."""
+    """The embedding provider; ``dimension`` is unknown until its first vector was written.
+
+    ``paused``: there are no workers, so jobs wait.
+    """
 
     kind: str
     model: str
     dimension: int | None
     status: Literal["ok", "unconfigured", "unreachable"]
     workers: int
+    paused: bool
 
 
 class FoundOperations(SearchAnswer):

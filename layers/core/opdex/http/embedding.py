@@ -177,6 +177,7 @@ def embedding_routes(context: ApiContext) -> Routes:
             dimension=known.dimension if known else None,
             status=status,
             workers=settings.workers,
+            paused=settings.workers == 0,
         )
 
     return routes
