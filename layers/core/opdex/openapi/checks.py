@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 from opdex.openapi.description import Findings
 from opdex.openapi.document import Node
-from opdex.openapi.operations import as_text
+from opdex.openapi.operations import MAX_PATH, as_text
 from opdex.openapi.path_items import ADDITIONAL, PATH_ITEM_FIELDS, PathItem
-from opdex.openapi.plain_text import quoted
+from opdex.openapi.plain_text import cut, quoted
 from opdex.openapi.references import References
 
 _OPERATION_FIELDS = frozenset({
@@ -62,7 +62,7 @@ def _check_path_item(item: PathItem, references: References, findings: Findings)
             "any_method", "An operation for any method is not read; name its methods.", *item.pointer, _ANY_METHOD
         )
     shared = _Parameters(item.node, references, findings, *item.pointer)
-    placeholders = {written: _bare(written) for written in _PLACEHOLDER.findall(item.name)}
+    placeholders = {written: _bare(written) for written in _PLACEHOLDER.findall(cut(item.name, MAX_PATH))}
     named = {*placeholders, *placeholders.values()}
     for operation in item.operations:
         node, at = operation.node, operation.pointer

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from opdex.openapi.plain_text import cut, on_one_line, storable
 
 MAX_WARNINGS_PER_CODE = 20
+MAX_MESSAGE, MAX_POINTER = 500, 2000
 MAX_WARNING_CHARACTERS = 50_000  # in all messages and pointers of a document
 
 
@@ -76,7 +77,8 @@ class Findings:
         if self._counts[code] > MAX_WARNINGS_PER_CODE or self._room <= 0:
             self._more[code] += 1
             return
-        warning = Warning(code, cut(on_one_line(message), 500), cut(storable(json_pointer(*tokens)), 2000))
+        pointer = json_pointer(*(cut(str(token), MAX_POINTER) for token in tokens))
+        warning = Warning(code, cut(on_one_line(message), MAX_MESSAGE), cut(storable(pointer), MAX_POINTER))
         self._kept.append(warning)
         self._room -= len(warning.message) + len(warning.pointer)
 
