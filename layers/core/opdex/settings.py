@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from opdex.errors import ConfigurationError
 
-_HTTPS = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])"
+HTTPS = r"^(https://|http://(127\.0\.0\.1|localhost)[:/])"
 
 
 class Settings(BaseModel):
@@ -101,9 +101,9 @@ class ApiSettings(DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSe
 class AuthorizerSettings(AccessSettings):
     """AuthorizerFunction: which tokens are good. Plain http is for a provider on this machine alone."""
 
-    token_issuer: Annotated[str, Field(pattern=_HTTPS)]
+    token_issuer: Annotated[str, Field(pattern=HTTPS)]
     token_audience: str  # several are separated by commas; a token needs one of them
-    token_keys_url: Annotated[str | None, Field(pattern=_HTTPS)] = None  # None: what the issuer's own description names
+    token_keys_url: Annotated[str | None, Field(pattern=HTTPS)] = None  # None: what the issuer's own description names
     token_keys_seconds: float = Field(default=3600.0, gt=0)  # how long fetched keys are used
 
 

@@ -10,7 +10,7 @@ from opdex.openapi.plain_text import cut, on_one_line
 from opdex.roles import Role, claimed_role
 from opdex.settings import AccessSettings
 
-_MOST_CHARACTERS: Final = 200
+_MOST_CHARACTERS: Final = 255  # as long as a subject may be
 
 
 @dataclass(frozen=True, slots=True)

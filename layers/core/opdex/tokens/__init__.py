@@ -1,0 +1,1 @@
+"""Tokens of an OpenID provider, checked before a request reaches the API. Needs the jwt layer."""
