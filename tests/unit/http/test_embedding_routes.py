@@ -7,6 +7,7 @@ from opdex.errors import ProviderRefused, ProviderTimeout
 from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
 from opdex.jobs.models import EmbeddingStatus, Enqueued
+from opdex.settings import ApiSettings
 from tests.gateway import Gateway
 from tests.unit.http.fakes import FakeEmbedder, FakeWakeUps
 
@@ -127,11 +128,11 @@ def test_provider_status_tells_whether_it_can_be_reached(
 
 
 def test_provider_status_says_paused_when_there_are_no_workers(
-    gateway: Gateway, context: ApiContext, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, database: Any, wake_ups: FakeWakeUps, embedder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answering(monkeypatch, "opdex.http.embedding.find_model", None)
-    settings = context.settings.model_copy(update={"workers": 0})
-    gateway.handler = Api(ApiContext(settings, context.database, context.wake_ups, context.make_embedder))
+    settings = ApiSettings(embed_queue_url="https://queue.test", workers=0)
+    gateway.handler = Api(ApiContext(settings, database, wake_ups, lambda: embedder))
     answer = gateway.call("GET", f"{BASE_PATH}/embedding/status")
     assert (answer.json["workers"], answer.json["paused"]) == (0, True)
 

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,17 +11,17 @@ from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
 from opdex.settings import ApiSettings
 from tests.gateway import Gateway
-from tests.unit.http.fakes import FakeEmbedder, FakeWakeUps
+from tests.unit.http.fakes import FakeWakeUps
 
 
 @pytest.fixture
-def sleeping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def sleeping(embedder: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     """The API over a database that is asleep; waiting for it is cut short."""
     monkeypatch.setitem(_CONNECTION, "connect_timeout", "2")
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"postgresql://me@127.0.0.1:{server.getsockname()[1]}/opdex"
         settings = ApiSettings.model_validate({"embed_queue_url": "queue", "database_url": url})
-        context = ApiContext(settings, Database(settings), FakeWakeUps([]), FakeEmbedder)
+        context = ApiContext(settings, Database(settings), FakeWakeUps([]), lambda: embedder)
         yield Gateway(Api(context), key="any")
 
 
