@@ -255,3 +255,9 @@ def test_sweep_goes_by_an_id_of_its_own(seen: Seen) -> None:
 def test_logs_hold_no_secret_and_no_text_when_all_has_been_told(seen: Seen) -> None:
     for unsaid in (seen.api_key, seen.database_url, _SECRET_WORDS, "Read followed number"):
         assert unsaid not in seen.raw
+
+
+def test_one_trace_joins_the_request_with_its_message_when_tracing_is_on(seen: Seen) -> None:
+    (request,) = _with(seen.lines["api"], message="request", correlation_id=seen.request_id)
+    sent_in = {line.get("sent_in_trace") for line in _with(seen.lines["embed"], message="woken", kind="ready")}
+    assert any(str(trace).startswith(f"Root={request['xray_trace_id']};") for trace in sent_in)

@@ -18,6 +18,7 @@ from opdex.openapi import Limits
 from opdex.settings import FetchSettings
 from tests.document_server import DocumentServer, Exchange
 from tests.gateway import Answer, Gateway, LambdaContext
+from tests.integration.conftest import MakeGateway
 from tests.integration.engine import Engine, document, things
 
 GOOD = document(things(3))
@@ -25,10 +26,10 @@ CHANGED = document([*things(2), "another thing", "one more"])
 _MINUTE = 60
 
 
-@pytest.fixture(autouse=True)
-def _this_machine_may_be_fetched_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FETCH_LOOPBACK", "true")
-    monkeypatch.setenv("FETCH_SECONDS", "5")
+@pytest.fixture
+def gateway(make_gateway: MakeGateway) -> Gateway:
+    """The API, which may fetch from this machine."""
+    return make_gateway(fetch_loopback=True, fetch_seconds=5)
 
 
 @pytest.fixture
@@ -273,7 +274,8 @@ def make_due(engine: Engine) -> None:
 
 
 def sources(engine: Engine) -> Sources:
-    return Sources(engine.database, Fetcher(FetchSettings(), 1_000_000), Limits(), engine.embedder.identity)
+    fetcher = Fetcher(FetchSettings(fetch_loopback=True, fetch_seconds=5), 1_000_000)
+    return Sources(engine.database, fetcher, Limits(), engine.embedder.identity)
 
 
 def sweep(engine: Engine, seconds: float = 60.0) -> Refreshed:
@@ -355,7 +357,6 @@ def test_rest_of_a_slow_host_waits_when_others_are_due(
         f"localhost:{server.port}",
     ]
     monkeypatch.undo()
-    monkeypatch.setenv("FETCH_LOOPBACK", "true")
     assert sweep(engine) == Refreshed(refreshed=2)
 
 
@@ -412,6 +413,7 @@ def test_sweep_function_repairs_and_then_refreshes_when_a_server_is_silent(
         "EMBEDDING_PROVIDER": "ollama",
         "EMBEDDING_URL": "http://127.0.0.1:1",
         "WORKERS": "0",
+        "FETCH_LOOPBACK": "true",
         "FETCH_SECONDS": "0.2",
     }.items():
         monkeypatch.setenv(name, value)
