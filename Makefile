@@ -24,12 +24,15 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: help run key test check lock build deploy destroy bench faults fuzz clean
+.PHONY: help run invoke key test check lock build deploy destroy bench faults fuzz clean
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
 run: $(READY)  ## Run everything on this machine; SPEC= PORT= DATA_DIR= WORKERS= EMBEDDING_PROVIDER= ... choose
 	@$(PYTHON) -m local
+
+invoke: $(READY)  ## Let built functions answer events on Lambda's own runtime; EVENT="events/….json …" names them
+	@$(PYTHON) -m local.invoke
 
 key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends one; OPDEX_URL= OPDEX_KEY= elsewhere
 	@$(PYTHON) -m local.keys

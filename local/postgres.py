@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from typing import Self
 import psycopg
 
 from local.errors import LocalRunError
+from local.ports import free_port
 from local.processes import Process, is_closed_to_others, privileges, unprivileged_uid
 from local.scratch import scratch_folder
 
@@ -76,7 +76,7 @@ class EmbeddedPostgres:
         if not self._data.exists():
             self._initialise()
         deadline = time.monotonic() + _START_SECONDS
-        while not self._came_up(port := self._port or _free_port(), deadline):
+        while not self._came_up(port := self._port or free_port(), deadline):
             if time.monotonic() > deadline or not any(passing in self._last_complaint() for passing in _PASSING):
                 raise LocalRunError(f"Postgres does not start: {self._last_complaint()}. See {self._folder / 'log'}.")
             time.sleep(0.2)
@@ -189,9 +189,3 @@ def _readable_copy(binaries: Path, folder: Path) -> Path:
 def _environment() -> dict[str, str]:
     # None of the caller's PG* variables may reach the server.
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

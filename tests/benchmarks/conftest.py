@@ -11,13 +11,13 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from local.emulator import REGION, Emulator
+from local.ports import free_port
 from local.postgres import EmbeddedPostgres
 from opdex.migrations import migrate
 from tests.benchmarks.embed_function import EmbedFunction
 from tests.benchmarks.figures import RESULTS, Figure, Record, this_run
 from tests.benchmarks.provider import Provider
 from tests.benchmarks.uploads import Uploads
-from tests.e2e.system import free_port
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 _TEMPLATE = "migrated"

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from local.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 BASE = "/api/v1/admin"
@@ -58,13 +59,16 @@ def document(kind: str, count: int) -> bytes:
 
 
 @contextmanager
-def started_system(folder: Path, *options: str) -> Iterator[System]:
-    """Run ``python -m local`` with these options on a free port for the block; end it as Ctrl-C does."""
+def started_system(folder: Path, *options: str, project: Path = PROJECT) -> Iterator[System]:
+    """Run ``python -m local`` with these options on a free port for the block; end it as Ctrl-C does.
+
+    ``project`` is the folder of another release, where not this one is meant.
+    """
     log = folder / "run.log"
     command = [sys.executable, "-m", "local", "--port", str(free_port()), "--data-dir", str(folder / "data"), *options]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(PROJECT / "layers/core"), str(PROJECT)))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(project / "layers/core"), str(project)))}
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
         system = System(_wait_for(folder / "data" / "endpoint.json", process, log))
         with system.http:
@@ -72,13 +76,6 @@ def started_system(folder: Path, *options: str) -> Iterator[System]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(endpoint: Path, process: "subprocess.Popen[bytes]", log: Path) -> dict[str, Any]:

@@ -1,35 +1,35 @@
 """What `sam build` made, on Lambda's own runtime, with nothing else to import from."""
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from local.answer_receiver import AnswerReceiver
 from local.build import BUILT_TEMPLATE, PROJECT, building
+from local.built_functions import BuiltFunctions, read_event
 from local.emulator import Emulator
-from local.template import read_template
-from opdex.http.keys_store import keep_first_admin_key
-from tests.e2e.lambda_runtime import LambdaRuntime
-from tests.e2e.system import free_port
+from local.invoke import prepare
+from local.lambda_runtime import FunctionTimedOut
+from local.ports import free_port
+from opdex.database import Connection
+from opdex.migrations import migrate
+from tests.integration.engine import wait_until
+from tests.ollama_server import OllamaServer
 
-BUILD = BUILT_TEMPLATE.parent
 UNPACKED_LIMIT_BYTES = 250 * 1024 * 1024
-EVENTS = {path.stem: json.loads(path.read_text()) for path in (PROJECT / "events").glob("*.json")}
-FUNCTIONS = {"api": "ApiFunction", "embed": "EmbedFunction", "sweep": "SweepFunction", "migrate": "MigrateFunction"}
+EVENTS = {path.stem: path for path in sorted((PROJECT / "events").glob("*.json"))}
 
 
 @pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
+def built() -> Path:
     with building(print) as wait_for_build:
         wait_for_build()
-    return read_template(BUILT_TEMPLATE)
+    return BUILT_TEMPLATE
 
 
 @pytest.fixture(scope="module")
@@ -38,128 +38,120 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield emulator
 
 
-class Functions:
-    """The built functions on one database; each starts at its first event and stays warm."""
-
-    def __init__(self, template: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> None:
-        self._template = template
-        self._folder = folder
-        self._environment = environment
-        self._stack = ExitStack()
-        self._running: dict[str, LambdaRuntime] = {}
-
-    def __enter__(self) -> "Functions":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def answer(self, event_name: str, **changes: Any) -> Any:
-        """Return what the event's function answers to it."""
-        name = FUNCTIONS[event_name.split("_")[0]]
-        if name not in self._running:
-            layers = [BUILD / layer for layer in layers_of(self._template, name)]
-            runtime = LambdaRuntime(BUILD / name, layers, self._folder, self._environment)
-            self._running[name] = self._stack.enter_context(runtime)
-        return self._running[name].invoke({**EVENTS[event_name], **changes})
-
-
-def layers_of(template: Mapping[str, Any], function: str) -> list[str]:
-    """Return the layers that a function has with the embedded model: those of all functions, and its own."""
-    listed = template["Globals"]["Function"]["Layers"]
-    listed = listed + template["Resources"][function]["Properties"].get("Layers", [])
-    return [(layer["Fn::If"][1] if "Fn::If" in layer else layer)["Ref"] for layer in listed]
-
-
 @pytest.fixture
-def functions(
-    template: dict[str, Any], emulator: Emulator, empty_database_url: str, tmp_path: Path
-) -> Iterator[Functions]:
+def surroundings(emulator: Emulator, empty_database_url: str, tmp_path: Path) -> dict[str, str]:
     queue = emulator.client("sqs").create_queue(QueueName=tmp_path.name[-80:])
-    environment = {
+    return {
         "DATABASE_URL": empty_database_url,
         "EMBED_QUEUE_URL": queue["QueueUrl"],
         "AWS_ENDPOINT_URL": emulator.url,
     }
-    with Functions(template, tmp_path, environment) as functions:
+
+
+@pytest.fixture
+def functions(built: Path, surroundings: dict[str, str], tmp_path: Path) -> Iterator[BuiltFunctions]:
+    with BuiltFunctions(built, tmp_path, surroundings) as functions:
         yield functions
 
 
-def test_built_functions_do_the_main_job_when_alone_with_their_layers(
-    functions: Functions, empty_database_url: str
-) -> None:
-    applied = functions.answer("migrate_invoke")["applied"]
-    assert applied == sorted(path.name for path in (PROJECT / "migrations").glob("*.sql"))
-    key = EVENTS["api_upload"]["headers"]["X-API-Key"]
+@pytest.fixture
+def expecting(functions: BuiltFunctions, empty_database_url: str) -> BuiltFunctions:
+    """The functions on a database that has what the events speak of."""
     with psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
-        keep_first_admin_key(connection, key)
-        connection.execute("INSERT INTO catalogs (id, name, version) VALUES ('ferries', 'ferries', '1')")
+        migrate(connection, PROJECT / "migrations")
+        prepare(connection, [read_event(path) for path in EVENTS.values()])
+    return functions
 
-    assert functions.answer("api_healthz")["statusCode"] == 200
-    uploaded = functions.answer("api_upload")
+
+def test_built_functions_do_the_main_job_when_alone_with_their_layers(expecting: BuiltFunctions) -> None:
+    uploaded = expecting.answer(EVENTS["api_upload"])
     assert uploaded["statusCode"] == 201, uploaded
-    assert functions.answer("embed_wake_up") == {"batchItemFailures": []}
-    found = functions.answer(
-        "api_search", queryStringParameters={"q": "reserve a seat on a boat", "ranking": "semantic"}
-    )
+    assert expecting.answer(EVENTS["embed_wake_up"]) == {"batchItemFailures": []}
+    query = {"q": "reserve a seat on a boat", "ranking": "semantic"}
+    found = expecting.answer(EVENTS["api_search"], queryStringParameters=query)
     operations = json.loads(found["body"])["operations"]
     assert [operation["operation_id"] for operation in operations] == ["bookPassage", "listDepartures"]
-    assert isinstance(functions.answer("sweep_schedule"), dict)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_built_function_answers_when_it_gets_an_event(expecting: BuiltFunctions, event: str) -> None:
+    with AnswerReceiver() as receiver:
+        changes = {"ResponseURL": receiver.url} if event == "migrate_deploy" else {}
+        answer = expecting.answer(EVENTS[event], **changes)
+
+    api_statuses = {"api_healthz": 200, "api_search": 200, "api_upload": 201}
+    if event in api_statuses:
+        assert answer["statusCode"] == api_statuses[event], answer
+    elif event == "migrate_deploy":
+        assert [told["Status"] for told in receiver.answers] == ["SUCCESS"]
+    elif event == "migrate_invoke":
+        assert answer == {"applied": []}
+    elif event == "embed_wake_up":
+        assert answer == {"batchItemFailures": []}
+    else:
+        assert event == "sweep_schedule"
+        assert answer["gaps"] == 0
+
+
+def test_migrations_are_applied_when_the_built_function_is_invoked(functions: BuiltFunctions) -> None:
+    applied = functions.answer(EVENTS["migrate_invoke"])["applied"]
+    assert applied == sorted(path.name for path in (PROJECT / "migrations").glob("*.sql"))
+
+
+def test_job_is_resumed_by_the_next_invocation_when_the_runtime_ends_one_at_its_timeout(
+    built: Path, surroundings: dict[str, str], empty_database_url: str, tmp_path: Path
+) -> None:
+    with OllamaServer() as provider, psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
+        migrate(connection, PROJECT / "migrations")
+        prepare(connection, [read_event(path) for path in EVENTS.values()])
+        connection.commit()
+        parameters = {"EMBED_TIMEOUT_SECONDS": "4", "EMBEDDING_PROVIDER": "ollama", "EMBEDDING_URL": provider.url}
+        environment = {**surroundings, "EMBEDDING_PROVIDER": "ollama", "EMBEDDING_URL": provider.url}
+        with BuiltFunctions(built, tmp_path, environment, parameters) as functions:
+            assert functions.answer(EVENTS["api_upload"])["statusCode"] == 201
+            connection.execute("LOCK TABLE vectors IN EXCLUSIVE MODE")  # the chunk cannot be written
+            with pytest.raises(FunctionTimedOut):
+                functions.answer(EVENTS["embed_wake_up"])
+            connection.rollback()
+            connection.autocommit = True
+            assert _jobs(connection, "status, attempts") == [{"status": "running", "attempts": 1}]
+            wait_until(lambda: _jobs(connection, "lease_expires_at < now() AS over") == [{"over": True}], seconds=4)
+
+            assert functions.answer(EVENTS["embed_wake_up"]) == {"batchItemFailures": []}
+            done = {"status": "succeeded", "attempts": 2, "slices": 2}
+            assert _jobs(connection, "status, attempts, slices") == [done]
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json"])
-def test_built_api_serves_its_pages_when_alone_with_its_layers(functions: Functions, path: str) -> None:
-    answer = functions.answer("api_healthz", path=path, resource=path, pathParameters=None)
+def test_built_api_serves_its_pages_when_alone_with_its_layers(functions: BuiltFunctions, path: str) -> None:
+    answer = functions.answer(EVENTS["api_healthz"], path=path, resource=path, pathParameters=None)
     assert answer["statusCode"] == 200
     assert answer["body"]
 
 
 @pytest.mark.parametrize(("request_type", "tables"), [("Create", True), ("Delete", False)])
 def test_built_migrate_function_answers_cloudformation_when_asked(
-    functions: Functions, empty_database_url: str, request_type: str, tables: bool
+    functions: BuiltFunctions, empty_database_url: str, request_type: str, tables: bool
 ) -> None:
     with AnswerReceiver() as receiver:
-        functions.answer("migrate_deploy", RequestType=request_type, ResponseURL=receiver.url)
+        functions.answer(EVENTS["migrate_deploy"], RequestType=request_type, ResponseURL=receiver.url)
     (answer,) = receiver.answers
     assert answer["Status"] == "SUCCESS", answer
-    assert answer["RequestId"] == EVENTS["migrate_deploy"]["RequestId"]
+    assert answer["RequestId"] == read_event(EVENTS["migrate_deploy"])["RequestId"]
     with psycopg.connect(empty_database_url) as connection:
         row = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
     assert row == (tables,)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS.values())
-def test_built_function_fits_lambda_when_unpacked_with_its_layers(template: dict[str, Any], function: str) -> None:
-    folders = [BUILD / function, *(BUILD / layer for layer in layers_of(template, function))]
-    size = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
-    assert size <= UNPACKED_LIMIT_BYTES, f"{function} unpacks to {size / 1024 / 1024:.0f} MB"
+def test_each_built_function_fits_lambda_when_unpacked_with_its_layers(functions: BuiltFunctions) -> None:
+    sizes = {name: sum(map(_size, functions.folders(name))) for name in functions.names()}
+    assert {"ApiFunction", "EmbedFunction", "SweepFunction", "MigrateFunction"} <= sizes.keys()
+    assert {name: size for name, size in sizes.items() if not 0 < size <= UNPACKED_LIMIT_BYTES} == {}
 
 
-class AnswerReceiver:
-    """CloudFormation's end: takes what a custom resource puts to its address."""
+def _jobs(connection: Connection, columns: LiteralString) -> list[dict[str, Any]]:
+    return connection.execute(f"SELECT {columns} FROM jobs").fetchall()
 
-    def __init__(self) -> None:
-        self.answers: list[dict[str, Any]] = []
-        answers = self.answers
 
-        class Put(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                answers.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Put)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> "AnswerReceiver":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -7,8 +7,10 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
-from tests.e2e.system import PROJECT, free_port
+from local.ports import free_port
+from tests.e2e.system import PROJECT
 
 _README = (PROJECT / "README.md").read_text()
 _BLOCKS = re.findall(r"^```bash\n(.*?)^```", _README, re.MULTILINE | re.DOTALL)
@@ -53,6 +55,45 @@ def test_first_success_is_had_when_the_commands_are_run(tmp_path: Path) -> None:
     assert "POST /loans/{loanId}/return" in {f"{o['method']} {o['path']}" for o in json.loads(found)["operations"]}
     assert '"operation_count":4' in rest[0].replace(" ", "")
     assert not (tmp_path / "endpoint.json").exists()
+
+
+def test_each_event_is_answered_when_make_invokes_the_functions() -> None:
+    command = _only(_BLOCKS, "make invoke")
+    done = subprocess.run(["bash", "-c", command], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    uploaded, woken, found = _documents(done.stdout)
+    assert uploaded["statusCode"] == 201
+    assert woken == {"batchItemFailures": []}
+    assert "bookPassage" in {operation["operation_id"] for operation in json.loads(found["body"])["operations"]}
+    assert '"message":"slice ended"' in done.stderr  # the function's own log
+
+
+def test_one_line_says_what_is_wrong_when_make_invoke_is_given_no_event() -> None:
+    done = subprocess.run(
+        ["make", "--silent", "invoke", "EVENT=events/none.json"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].startswith("EVENT events/none.json cannot be read")
+    assert "Traceback" not in done.stderr
+
+
+def test_every_event_is_named_in_operations_when_a_file_is_added() -> None:
+    operations = (PROJECT / "docs" / "operations.md").read_text()
+    assert [path.name for path in (PROJECT / "events").iterdir() if path.name not in operations] == []
+
+
+def _documents(text: str) -> list[dict[str, Any]]:
+    """Return the JSON documents that follow each other in a text."""
+    documents, decoder = [], json.JSONDecoder()
+    while text := text.lstrip():
+        document, end = decoder.raw_decode(text)
+        documents.append(document)
+        text = text[end:]
+    return documents
 
 
 def _only(blocks: list[str], word: str) -> str:

@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import shutil
-import subprocess
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,9 @@ from typing import Any, Self
 
 import httpx
 
-from tests.e2e.system import free_port
+from local.errors import LocalRunError
+from local.ports import free_port
+from local.processes import Process, privileges
 
 # What AWS's runtime brings along; everything else must come with the function and its layers.
 _RUNTIME_PACKAGES = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
@@ -22,14 +24,25 @@ _START_SECONDS = 30.0
 
 
 class FunctionError(Exception):
-    """The function raised, or could not be imported."""
+    """The function raised, or could not be imported; ``payload`` is what Lambda answers then."""
+
+    def __init__(self, payload: Any, log: str) -> None:
+        super().__init__(f"{payload}\n{log}")
+        self.payload = payload
+
+
+class FunctionTimedOut(FunctionError):
+    """The runtime ended the function when its time was up."""
 
 
 class LambdaRuntime:
     """One execution environment of a built function. A context manager; one invocation at a time."""
 
-    def __init__(self, function: Path, layers: Sequence[Path], folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, function: Path, layers: Sequence[Path], folder: Path, environment: Mapping[str, str], timeout_seconds: int
+    ) -> None:
         self._function = function
+        self._timeout_seconds = timeout_seconds
         self._log = folder / f"{function.name}.log"
         runtime = folder / "runtime"
         if not runtime.exists():
@@ -41,7 +54,7 @@ class LambdaRuntime:
             "PYTHONPATH": os.pathsep.join(str(path) for path in (runtime, *(layer / "python" for layer in layers))),
             "LAMBDA_TASK_ROOT": str(function),
             "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -53,54 +66,60 @@ class LambdaRuntime:
         addresses += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
         # -S: not even the interpreter's own site-packages.
         bootstrap = [str(Path(sys.base_prefix, "bin", "python3.13")), "-S", "-m", "awslambdaric", "handler.handler"]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [_emulator(), *addresses, *bootstrap],
-                cwd=self._function,
-                env=self._environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._process = Process(
+            [*privileges(os.geteuid()), _emulator(), *addresses, *bootstrap],
+            log=self._log,
+            environment=self._environment,
+            cwd=self._function,
+            stop_signal=signal.SIGKILL,  # it keeps nothing, and would wait for what the function does
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.killpg(self._process.pid, 9)
-        self._process.wait()
+        self._process.stop()
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """Return the function's answer to an event. Raises FunctionError with the function's log."""
+        """Return the function's answer to an event. Raises FunctionError, or its kind FunctionTimedOut."""
         address = f"http://{self._address}/2015-03-31/functions/function/invocations"
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                answer = httpx.post(address, json=event, timeout=90)
+                answer = httpx.post(address, json=event, timeout=self._timeout_seconds + _START_SECONDS)
                 break
             except httpx.ConnectError:
                 if time.monotonic() > deadline:
-                    raise FunctionError(self._log.read_text()) from None
+                    raise FunctionError("It does not start.", self.log()) from None
                 time.sleep(0.02)
+        if answer.text.startswith("Task timed out"):
+            raise FunctionTimedOut(answer.text, self.log())
         payload = json.loads(answer.text or "null")
+        # The emulator answers an error with 200, too.
         if not answer.is_success or (isinstance(payload, dict) and "errorType" in payload):
-            raise FunctionError(f"{answer.text}\n{self._log.read_text()}")
+            raise FunctionError(payload, self.log())
         return payload
+
+    def log(self) -> str:
+        """Return what the function and the runtime have written so far."""
+        return self._log.read_text(errors="replace")
 
 
 def _copy_runtime(folder: Path) -> None:
     folder.mkdir()
     for name in _RUNTIME_PACKAGES:
-        found = importlib.util.find_spec(name)
-        assert found is not None
-        assert found.origin is not None
-        if found.submodule_search_locations:
-            shutil.copytree(Path(found.origin).parent, folder / name)
+        origin = _origin(name)
+        if origin.name == "__init__.py":
+            shutil.copytree(origin.parent, folder / name)
         else:
-            shutil.copy(found.origin, folder)
+            shutil.copy(origin, folder)
 
 
-def _emulator() -> str:
-    package = importlib.util.find_spec("samcli")
-    assert package is not None
-    assert package.origin is not None
+def _emulator() -> Path:
     machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return str(Path(package.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}")
+    return _origin("samcli").parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
+
+
+def _origin(package: str) -> Path:
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise LocalRunError(f"The package {package} is missing: run `make invoke`, which installs what is needed.")
+    return Path(found.origin)
