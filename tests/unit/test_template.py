@@ -109,6 +109,8 @@ def test_each_parameter_is_asked_for_in_one_group_when_the_deploy_is_guided() ->
             "can be reached with INTERNET=none",
         ),
         ({"ApiAuthorization": "cognito"}, "needs COGNITO_USER_POOL_ARN"),
+        ({"ApiAuthorization": "jwt", "TokenIssuer": "https://issuer.example"}, "TOKEN_AUDIENCE"),
+        ({"ApiAuthorization": "jwt", "TokenAudience": "opdex"}, "TOKEN_ISSUER"),
         ({"DomainName": "opdex.example.com"}, "needs CERTIFICATE_ARN"),
     ],
 )
@@ -130,6 +132,7 @@ def test_rule_refuses_the_deploy_when_it_could_not_work(given: dict[str, str], c
             "EmbeddingProvider": "ollama",
             "EmbeddingUrl": "https://ollama.example",
         },
+        {"ApiAuthorization": "jwt", "TokenIssuer": "https://issuer.example", "TokenAudience": "opdex"},
         {"ApiAuthorization": "iam"},
     ],
 )
@@ -393,6 +396,7 @@ def test_policy_allows_named_things_alone_when_they_have_a_name() -> None:
         ("EmbedFunction", ["database", "provider"]),
         ("SweepFunction", ["database", "admin key"]),
         ("MigrateFunction", ["database", "admin key"]),
+        ("AuthorizerFunction", []),
     ],
 )
 def test_function_reads_its_own_secrets_alone_when_deployed(name: str, reads: list[str]) -> None:
@@ -448,6 +452,7 @@ OPEN = {"/", "/healthz", "/docs", "/docs/{proxy+}", "/openapi.json"}
 GUARDS = {
     "iam": {},
     "cognito": {"CognitoUserPoolArn": "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/p"},
+    "jwt": {"TokenIssuer": "https://issuer.example", "TokenAudience": "opdex"},
 }
 
 
@@ -465,13 +470,15 @@ def test_guard_stands_before_all_but_the_open_routes_when_there_is_one(guard: st
     assert guarded == {"/{proxy+}"}
     assert all(method["security"] == [{"gateway": []}] for method in api["paths"]["/{proxy+}"].values())
     scheme = api["components"]["securitySchemes"]["gateway"]
-    kinds = {"iam": "awsSigv4", "cognito": "cognito_user_pools"}
+    kinds = {"iam": "awsSigv4", "cognito": "cognito_user_pools", "jwt": "custom"}
     assert scheme["x-amazon-apigateway-authtype"] == kinds[guard]
     assert ("x-amazon-apigateway-authorizer" in scheme) is (guard != "iam")
+    assert _is_deployed("AuthorizerFunction", ApiAuthorization=guard, **GUARDS[guard]) is (guard == "jwt")
 
 
 def test_no_guard_stands_before_the_api_when_none_is_asked_for() -> None:
     assert "security" not in _strings(_deployed(body["paths"]))
+    assert not _is_deployed("AuthorizerFunction")
 
 
 RESPONSES: dict[str, Any] = body["x-amazon-apigateway-gateway-responses"]
