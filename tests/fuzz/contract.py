@@ -20,6 +20,7 @@ _NO_SCHEMA_CAN_SAY: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "upload_spec": (("400", "413", "415", "422"), "whether the octets are an OpenAPI document, a form or an archive"),
     "refresh_spec": (("400", "422", "5xx"), "whether a spec has a URL, and what is found there"),
     "schedule_refresh": (("400",), "whether a spec has a URL"),
+    "update_catalog": (("400",), "whether an id that is sent along is the catalog's own"),
     "create_key": (("400",), "whether a moment lies in the future"),
 }
 _WITH_CURSOR: Final = (("400",), "which cursors have been given")
