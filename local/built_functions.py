@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from local.errors import LocalRunError
 from local.lambda_runtime import LambdaRuntime
-from local.template import parameter_values, read_template, resolved
+from local.template import holds, parameter_values, read_template, resolved
 
 # No function is built for this database: it only lets the template's rules be checked.
 _ANY_DATABASE = {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:opdex/database"}
@@ -62,7 +62,7 @@ class BuiltFunctions:
         return [
             name
             for name, resource in self._template["Resources"].items()
-            if resource["Type"] == "AWS::Serverless::Function" and resource.get("Condition") is None
+            if resource["Type"] == "AWS::Serverless::Function" and self._is_there(resource)
         ]
 
     def folders(self, name: str) -> list[Path]:
@@ -75,6 +75,9 @@ class BuiltFunctions:
         function, *layers = self.folders(name)
         timeout = int(self._resolved(self._properties(name)["Timeout"]))
         return LambdaRuntime(function, layers, self._folder, self._environment, timeout)
+
+    def _is_there(self, resource: Mapping[str, Any]) -> bool:
+        return "Condition" not in resource or holds(resource, self._template, self._values)
 
     def _properties(self, name: str) -> dict[str, Any]:
         properties: dict[str, Any] = self._template["Resources"][name]["Properties"]
