@@ -5,10 +5,11 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from local.emulator import Emulator
 from local.errors import LocalRunError
@@ -34,20 +35,37 @@ def deploy(emulator: Emulator, template_path: Path, database_url: str, given: Ma
 
     Raises LocalRunError.
     """
+    secret = emulator.client("secretsmanager").create_secret(Name=f"{STACK}/database", SecretString=database_url)
+    return _told(emulator, lambda: _deploy(emulator, template_path, {**given, "DATABASE_SECRET_ARN": secret["ARN"]}))
+
+
+def upgrade(emulator: Emulator, template_path: Path, given: Mapping[str, str]) -> Deployment:
+    """Bring the stack that an emulator has to this template, in place, as a deploy to AWS does; its database stays.
+
+    Raises LocalRunError.
+    """
+    (stack,) = emulator.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    kept = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
+    given = {**given, "DATABASE_SECRET_ARN": kept["DatabaseSecretArn"]}
+    return _told(emulator, lambda: _deploy(emulator, template_path, given, "update"))
+
+
+def _told(emulator: Emulator, act: Callable[[], Deployment]) -> Deployment:
     from botocore.exceptions import BotoCoreError, ClientError  # slow to import, see Emulator.client
 
     try:
-        return _deploy(emulator, template_path, database_url, given)
+        return act()
     except (BotoCoreError, ClientError) as error:
         raise LocalRunError(f"The deploy failed: {error} See {emulator.log}.") from None
 
 
-def _deploy(emulator: Emulator, template_path: Path, database_url: str, given: Mapping[str, str]) -> Deployment:
+def _deploy(
+    emulator: Emulator, template_path: Path, given: Mapping[str, str], change: Literal["create", "update"] = "create"
+) -> Deployment:
     template = read_template(template_path)
-    secret = emulator.client("secretsmanager").create_secret(Name=f"{STACK}/database", SecretString=database_url)
-    values = parameter_values(template, {**_LEFT_OUT, **given, "DATABASE_SECRET_ARN": secret["ARN"]})
+    values = parameter_values(template, {**_LEFT_OUT, **given})
     _upload_artifacts(emulator, template, template_path.parent)
-    outputs = _create_stack(emulator, template, values)
+    outputs = _change_stack(emulator, template, values, change)
     _mend_what_the_emulator_gets_wrong(emulator, template, values)
     return Deployment(outputs, f"{emulator.url}/_aws/execute-api/{outputs['ApiId']}/v1")
 
@@ -71,8 +89,10 @@ def _upload_artifacts(emulator: Emulator, template: dict[str, Any], folder: Path
     s3.create_bucket(Bucket=_BUCKET)
     for name, resource in template["Resources"].items():
         for field in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-            s3.put_object(Bucket=_BUCKET, Key=f"{name}.zip", Body=_zipped(folder / resource["Properties"][field]))
-            resource["Properties"][field] = f"s3://{_BUCKET}/{name}.zip"
+            body = _zipped(folder / resource["Properties"][field])
+            key = f"{name}-{sha256(body).hexdigest()}.zip"  # what has changed is told by its name alone
+            s3.put_object(Bucket=_BUCKET, Key=key, Body=body)
+            resource["Properties"][field] = f"s3://{_BUCKET}/{key}"
 
 
 def _zipped(folder: Path) -> bytes:
@@ -84,19 +104,24 @@ def _zipped(folder: Path) -> bytes:
     return archive.getvalue()
 
 
-def _create_stack(emulator: Emulator, template: dict[str, Any], values: Mapping[str, str]) -> dict[str, str]:
+def _change_stack(
+    emulator: Emulator, template: dict[str, Any], values: Mapping[str, str], change: Literal["create", "update"]
+) -> dict[str, str]:
     cloudformation = emulator.client("cloudformation")
     # A template of this size is taken from S3 alone.
     emulator.client("s3").put_object(Bucket=_BUCKET, Key="template.json", Body=json.dumps(template).encode())
-    cloudformation.create_stack(
+    begin = cloudformation.create_stack if change == "create" else cloudformation.update_stack
+    begin(
         StackName=STACK,
         TemplateURL=f"{emulator.url}/{_BUCKET}/template.json",
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Tags=[{"Key": "ms-custom-id", "Value": STACK}],
+        # Where the API is replaced, as a changed one is by the emulator, the old one still has the id.
+        Tags=[{"Key": "ms-custom-id", "Value": STACK}] if change == "create" else [],
     )
     deadline = time.monotonic() + _DEPLOY_SECONDS
-    while (stack := cloudformation.describe_stacks(StackName=STACK)["Stacks"][0])["StackStatus"] != "CREATE_COMPLETE":
+    done = f"{change.upper()}_COMPLETE"
+    while (stack := cloudformation.describe_stacks(StackName=STACK)["Stacks"][0])["StackStatus"] != done:
         if time.monotonic() > deadline or not stack["StackStatus"].endswith("_IN_PROGRESS"):
             raise LocalRunError(f"The deploy failed: {_why_it_failed(cloudformation)}")
         time.sleep(0.05)
