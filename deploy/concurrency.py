@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.errors import DeployError
+from deploy.errors import DeployError, told_in_a_line
 from local.build import PROJECT, TEMPLATE
 from local.template import read_template
 
@@ -86,7 +86,4 @@ def main(environment: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except DeployError as refusal:
-        sys.exit(str(refusal))
+    told_in_a_line(lambda: main(*sys.argv[1:]))

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from deploy.errors import DeployError
+from deploy.errors import DeployError, told_in_a_line
 
 # Lambda gives back the network interfaces of functions in a VPC after half an hour at times.
 _ASK_SECONDS, _ASKS = 15, 240
@@ -55,7 +55,4 @@ def main(stack: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except DeployError as refusal:
-        sys.exit(str(refusal))
+    told_in_a_line(lambda: main(*sys.argv[1:]))

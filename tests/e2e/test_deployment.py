@@ -1,16 +1,20 @@
 """What arrives at the emulator when the template is deployed, where the emulator alone would lose it."""
 
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import httpx
 import pytest
 
 
+def _client(running_system: dict[str, Any], service: str) -> Any:
+    session = boto3.session.Session("test", "test", region_name="us-east-1")
+    return session.client(cast(Any, service), endpoint_url=running_system["aws_endpoint_url"])
+
+
 @pytest.fixture
 def functions(running_system: dict[str, Any]) -> Any:
-    session = boto3.session.Session("test", "test", region_name="us-east-1")
-    return session.client("lambda", endpoint_url=running_system["aws_endpoint_url"])
+    return _client(running_system, "lambda")
 
 
 def _names(functions: Any) -> dict[str, str]:
@@ -40,6 +44,29 @@ def test_event_source_takes_two_at_once_when_there_is_one_worker(functions: Any)
     (source,) = functions.list_event_source_mappings()["EventSourceMappings"]
     assert source["ScalingConfig"] == {"MaximumConcurrency": 2}
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_queues_refuse_what_comes_without_tls_when_deployed(running_system: dict[str, Any]) -> None:
+    sqs = _client(running_system, "sqs")
+    for url in sqs.list_queues()["QueueUrls"]:
+        policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+        assert '"aws:SecureTransport"' in policy
+
+
+def test_api_is_throttled_when_deployed(running_system: dict[str, Any]) -> None:
+    gateway = _client(running_system, "apigateway")
+    (api,) = gateway.get_rest_apis()["items"]
+    (stage,) = gateway.get_stages(restApiId=api["id"])["item"]
+    settings = stage["methodSettings"]["*/*"]
+    assert (settings["throttlingRateLimit"], settings["throttlingBurstLimit"]) == (100.0, 200)
+    assert settings["dataTraceEnabled"] is False
+
+
+def test_logs_are_kept_for_a_month_when_nothing_is_said(running_system: dict[str, Any]) -> None:
+    groups = _client(running_system, "logs").describe_log_groups(logGroupNamePrefix="/opdex/")["logGroups"]
+    assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == {
+        f"/opdex/opdex/{function}": 30 for function in ("api", "embed", "migrate", "sweep")
+    }
 
 
 def test_metrics_go_to_the_stacks_namespace_when_deployed(functions: Any) -> None:

@@ -1,6 +1,7 @@
 """The worker count, followed from the command's option to jobs that run at once."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import boto3
 import psycopg
@@ -12,14 +13,13 @@ from tests.ollama_server import OllamaServer
 _SPECS = 3
 
 
+def _client(system: System, service: str) -> Any:
+    session = boto3.session.Session("test", "test", region_name="us-east-1")
+    return session.client(cast(Any, service), endpoint_url=system.endpoint["aws_endpoint_url"])
+
+
 def _reserved_concurrency(system: System) -> dict[str, int]:
-    client = boto3.client(
-        "lambda",
-        endpoint_url=system.endpoint["aws_endpoint_url"],
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    client = _client(system, "lambda")
     names = [function["FunctionName"] for function in client.list_functions()["Functions"]]
     reserved = {name.split("-")[1]: client.get_function_concurrency(FunctionName=name) for name in names}
     return {
@@ -69,3 +69,18 @@ def test_that_many_jobs_run_at_once_when_the_option_says_so(
     assert shown["workers"] == workers
     assert most == at_once == workers
     assert len(tokens) == _SPECS
+
+
+def test_wake_ups_wait_untouched_when_embedding_is_paused(tmp_path: Path) -> None:
+    with started_system(tmp_path, "--workers=0") as system:
+        system.create_catalog("paused")
+        system.upload("paused", "waiting", document("kind", 3))
+        shown = system.call("GET", "/embedding/status")
+        (status,) = system.statuses("paused")
+        (message,) = _client(system, "sqs").receive_message(
+            QueueUrl=system.endpoint["queue_url"], AttributeNames=["ApproximateReceiveCount"], WaitTimeSeconds=5
+        )["Messages"]
+
+    assert (shown["workers"], shown["paused"]) == (0, True)
+    assert status["job_status"] == "pending"
+    assert message["Attributes"]["ApproximateReceiveCount"] == "1"
