@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 CATALOG_ID_PATTERN = "^[a-z0-9-]{1,100}$"
 SPEC_NAME_PATTERN = "^[a-z0-9_-]{1,64}$"
+NOT_BLANK = r"\S"
 LARGEST_BIGINT = 2**63 - 1
 # Python's last year is 9999, and a moment may be read in any time zone.
 _TOO_LATE = datetime(9999, 1, 1, tzinfo=UTC)
@@ -53,9 +54,15 @@ def yet_to_come(moment: datetime) -> datetime:
 
 _Free = Annotated[str, AfterValidator(storable)]
 _Path = Annotated[str, StringConstraints(max_length=500), AfterValidator(printable)]
-_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(storable)]
+_Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=NOT_BLANK),
+    AfterValidator(storable),
+]
 _Version = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), AfterValidator(storable)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=50, pattern=NOT_BLANK),
+    AfterValidator(storable),
 ]
 _DisplayName = Annotated[str, StringConstraints(max_length=200), AfterValidator(storable)]
 _Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(storable)]
@@ -117,7 +124,7 @@ class LinkedDocument(BaseModel):
     source_kind: Literal["url"]
     source_url: Annotated[
         str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=2000),
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=NOT_BLANK),
         AfterValidator(storable),
         Field(description="Where the document is: https, at port 443 of a public address. Readers see it."),
     ]

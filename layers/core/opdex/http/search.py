@@ -8,13 +8,13 @@ from pydantic import AfterValidator, StringConstraints
 from opdex.http.answer_size import fitting
 from opdex.http.answers import FoundOperations
 from opdex.http.context import ApiContext
-from opdex.http.requests import Limit, storable
+from opdex.http.requests import NOT_BLANK, Limit, storable
 from opdex.http.routing import Routes
 from opdex.search import SearchRequest, search
 
 Wanted = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000, pattern=NOT_BLANK),
     AfterValidator(storable),
     Query(description="What the operation should do."),
 ]
