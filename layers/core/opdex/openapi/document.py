@@ -12,7 +12,6 @@ from opdex.openapi.limits import Budget
 from opdex.openapi.numeral import Numeral
 from opdex.openapi.plain_text import on_one_line, quoted
 from opdex.openapi.unpacking import decode, hold_to_size
-from opdex.openapi.yaml_document import read_yaml
 
 Node = Mapping[str, Any]
 
@@ -60,7 +59,7 @@ def read_data(raw: bytes, budget: Budget, findings: Findings) -> object:
         raise DocumentEmpty("The document is empty; send an OpenAPI description in JSON or YAML.")
     if start == "<":
         raise NotOpenApi("This is an HTML or XML page, not an OpenAPI description; send the JSON or YAML itself.")
-    return _read_json_or_yaml(text, budget, findings) if start in "{[" else read_yaml(text, budget, findings)
+    return _read_json_or_yaml(text, budget, findings) if start in "{[" else _read_yaml(text, budget, findings)
 
 
 def openapi_version(document: Node) -> str:
@@ -149,6 +148,12 @@ def _inner(container: Any, path: list[str | int]) -> Iterator[tuple[str | int, A
     )
 
 
+def _read_yaml(text: str, budget: Budget, findings: Findings) -> object:
+    from opdex.openapi.yaml_document import read_yaml  # most requests bring no document, and most documents are JSON
+
+    return read_yaml(text, budget, findings)
+
+
 def _read_json_or_yaml(text: str, budget: Budget, findings: Findings) -> object:
     try:
         return _read_json(text, budget, findings)
@@ -163,7 +168,7 @@ def _read_json_or_yaml(text: str, budget: Budget, findings: Findings) -> object:
         return document
     if len(text) <= _MAX_FLOW_YAML:
         try:
-            return read_yaml(text, budget, findings)
+            return _read_yaml(text, budget, findings)
         except DocumentUnreadable:
             pass  # it looks like JSON, so the JSON error helps more
     raise DocumentUnreadable(_json_problem(problem), line=problem.lineno, column=problem.colno)
