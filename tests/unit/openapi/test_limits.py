@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import fields
 from typing import Any
 
@@ -34,3 +35,11 @@ def test_a_limit_that_is_passed_is_named_with_its_value(name: str) -> None:
     with pytest.raises((DocumentTooComplex, TooLarge), match=f"{value:g}.*{name}") as caught:
         describe(json.dumps(DOCUMENT).encode(), Limits(**{name: value}))
     assert caught.value.details == {"limit": name, "value": value}
+
+
+def test_the_time_is_counted_from_where_the_work_began() -> None:
+    limits = Limits(max_seconds=60.0)
+    raw = json.dumps(DOCUMENT).encode()
+    assert describe(raw, limits, began=time.monotonic()).operations
+    with pytest.raises(DocumentTooComplex, match="max_seconds"):
+        describe(raw, limits, began=time.monotonic() - 61)

@@ -1,5 +1,6 @@
 """Specs: list, read, put in, delete, embed again."""
 
+import time
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -82,8 +83,9 @@ def spec_routes(context: ApiContext) -> Routes:
         document = unpack(sent, limits.max_bytes)
         if not is_zip(document):
             return document, describe(document, limits)
+        began = time.monotonic()  # one time limit for both
         bundled = bundle_archive(document, entry, limits, archive_limits)
-        description = describe(bundled.content, limits)
+        description = describe(bundled.content, limits, began)
         return bundled.content, replace(description, warnings=(*bundled.warnings, *description.warnings))
 
     def put_document(

@@ -18,13 +18,19 @@ __all__ = ["TEXT_SCHEME", "Description", "Limits", "Operation", "Warning", "Webh
 MAX_TITLE = 300
 
 
-def describe(raw: bytes, limits: Limits = Limits()) -> Description:  # noqa: B008 - it is immutable
+def describe(
+    raw: bytes,
+    limits: Limits = Limits(),  # noqa: B008 - it is immutable
+    began: float | None = None,
+) -> Description:
     """Return what an OpenAPI 2.0 or 3.0 to 3.2 document in JSON or YAML (unpacked) says.
+
+    ``began``: when the work on it began, on the monotonic clock, where that was before.
 
     Raises a DocumentError, or TooLarge, with a message that says what to mend, and nothing else whatever the bytes are.
     What can be repaired or skipped is, with a warning.
     """
-    findings, budget = Findings(), Budget(limits)
+    findings, budget = Findings(), Budget(limits, began)
     document = read_document(raw, budget, findings)
     version = openapi_version(document)
     mentioned = survey(document, budget)

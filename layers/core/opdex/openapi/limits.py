@@ -35,11 +35,14 @@ class Limits:
 
 
 class Budget:
-    """What reading one document may still cost. What passes a limit raises DocumentTooComplex."""
+    """What reading one document may still cost. What passes a limit raises DocumentTooComplex.
 
-    def __init__(self, limits: Limits) -> None:
+    ``began``: since when its time is counted, on the monotonic clock; from now on where that is not said.
+    """
+
+    def __init__(self, limits: Limits, began: float | None = None) -> None:
         self.limits = limits
-        self._deadline = time.monotonic() + limits.max_seconds
+        self._deadline = (time.monotonic() if began is None else began) + limits.max_seconds
         self._expansion = 0
         self._operations = 0
         self._text = 0
