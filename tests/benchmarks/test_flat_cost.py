@@ -1,6 +1,7 @@
 """What a job costs of its own, and whether an operation of a large document costs more than one of a small one."""
 
 from statistics import median
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_cost_of_an_operation(
     record: Record,
     named: str,
     speed: dict[str, float],
-    settings: dict[str, int],
+    settings: dict[str, Any],
     at_least: float | None,
 ) -> None:
     with Provider(**speed) as provider:
