@@ -77,7 +77,7 @@ def _reading(database_url: str, connection: psycopg.Connection) -> Milliseconds:
 
 def _sweeping(database_url: str, connection: psycopg.Connection) -> Milliseconds:
     _leave_something_to_repair(connection)
-    files = ["sweep.sql", "retention.sql"]
+    files = ["sweep.sql", "retention.sql", "backlog.sql"]
     database = ExplainedDatabase(_settings(database_url), "opdex.jobs", files)
     identity = ModelIdentity("scale", MODEL)
     for _ in range(_RUNS):

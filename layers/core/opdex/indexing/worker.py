@@ -13,6 +13,7 @@ from opdex.indexing.heartbeat import LeaseClock
 from opdex.indexing.slice import Outcome, Slice, SliceResult
 from opdex.indexing.watch import Watch
 from opdex.jobs import leases
+from opdex.jobs.backlog import measure_backlog
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
 from opdex.observability import Metric, log_context, logger, measure
 from opdex.settings import EmbedSettings
@@ -76,7 +77,12 @@ class Worker:
             results += [SliceResult("published")] * len(published)
             if taken is not None:
                 results.append(self._run_slice(taken, deadline))
-            if not (published or taken) or results[-1].outcome == "yielded" or not deadline.leaves_room():
+            if not (published or taken):
+                measure_backlog(
+                    self._database
+                )  # none, for all that is known: or alarms would go by what was open before
+                return results
+            if results[-1].outcome == "yielded" or not deadline.leaves_room():
                 return results
 
     def _take(self, deadline: Deadline) -> tuple[list[leases.Published], _Taken | None]:

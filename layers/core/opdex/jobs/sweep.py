@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from opdex.database import Database, load_statements
 from opdex.embedding.contract import ModelIdentity
 from opdex.embedding.registry import register_model
+from opdex.jobs.backlog import measure_backlog
 from opdex.jobs.enqueue import enqueue
 from opdex.jobs.leases import expire_leases
 from opdex.jobs.retention import apply_retention
 from opdex.jobs.wakeups import WakeUp, WakeUps
-from opdex.observability import measure
 
 _SQL = load_statements("opdex.jobs", "sweep.sql")
 
@@ -49,7 +49,7 @@ def sweep(
     unparked = _unpark(database)
     gaps = _close_gaps(database, identity)
     woken = _wake(database, wake_ups, identity, workers)
-    _measure_backlog(database)
+    measure_backlog(database)
     left = seconds - (time.monotonic() - began)
     forgotten = apply_retention(database, days=retention_days, seconds=left)
     return Swept(
@@ -94,11 +94,3 @@ def _wake(database: Database, wake_ups: WakeUps, identity: ModelIdentity, worker
     for job in ready:
         wake_ups.send(WakeUp(**job))
     return len(ready)
-
-
-def _measure_backlog(database: Database) -> None:
-    with database.statement() as connection:
-        backlog = connection.execute(_SQL["backlog"]).fetchone()
-    assert backlog is not None  # noqa: S101 - a count has a row
-    measure("OpenJobs", backlog["open_jobs"])
-    measure("OldestReadyJobAge", backlog["oldest_ready_seconds"])

@@ -35,9 +35,3 @@ SELECT id AS job_id, correlation_id FROM jobs
 WHERE status = 'pending' AND ready_at <= now()
   AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
 ORDER BY ready_at, id LIMIT %(limit)s
-
--- name: backlog
--- A job in its backoff is not what anybody waits for; one that the provider's cool-down keeps waiting is.
-SELECT (SELECT count(*) FROM jobs WHERE status = 'running') + count(*) AS open_jobs,
-       coalesce(extract(epoch FROM now() - min(ready_at)), 0)::float8 AS oldest_ready_seconds
-FROM jobs WHERE status = 'pending' AND ready_at <= now()
