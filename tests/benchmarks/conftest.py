@@ -89,14 +89,14 @@ def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 class StartFunction(Protocol):
     """Starts an embed function that calls this provider, with these settings; it ends with the test."""
 
-    def __call__(self, provider: Provider, log: Path | None = None, **settings: object) -> EmbedFunction: ...
+    def __call__(self, provider: Provider, log: Path | None = None, /, **settings: object) -> EmbedFunction: ...
 
 
 @pytest.fixture
 def start_function(database_url: str, queue: dict[str, str]) -> Iterator[StartFunction]:
     with ExitStack() as running:
 
-        def start(provider: Provider, log: Path | None = None, **settings: object) -> EmbedFunction:
+        def start(provider: Provider, log: Path | None = None, /, **settings: object) -> EmbedFunction:
             environment = {
                 **queue,
                 "DATABASE_URL": database_url,
