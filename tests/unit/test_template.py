@@ -478,6 +478,7 @@ def test_guard_stands_before_all_but_the_open_routes_when_there_is_one(guard: st
 
 def test_no_guard_stands_before_the_api_when_none_is_asked_for() -> None:
     assert "security" not in _strings(_deployed(body["paths"]))
+    assert _deployed(body["components"]) == {"securitySchemes": {}}
     assert not _is_deployed("AuthorizerFunction")
 
 
