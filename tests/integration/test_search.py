@@ -89,6 +89,11 @@ def test_answer_is_lexical_with_a_note_when_the_model_answers_another_dimension(
     assert "dimension" in str(answer.note)
 
 
+def test_method_is_found_when_it_is_no_usual_one(pets: Engine) -> None:
+    pets.sql("UPDATE stored_operations SET method = 'pUrge' WHERE path = '/things/0'")
+    assert _paths(_search(pets, "pet", method="purge")) == ["/things/0"]
+
+
 def test_only_what_fits_is_found_when_filters_are_given(pets: Engine) -> None:
     pets.upload("pets", _PETS, catalog_id="other")
 

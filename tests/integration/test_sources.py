@@ -12,7 +12,7 @@ import trustme
 from functions.sweep import handler as sweep_function
 from opdex.catalog.refresh import Refreshed, refresh_due
 from opdex.catalog.sources import Sources
-from opdex.fetching import Fetcher
+from opdex.fetching import Fetched, Fetcher
 from opdex.http.app import BASE_PATH
 from opdex.openapi import Limits
 from opdex.settings import FetchSettings
@@ -143,6 +143,19 @@ def test_good_document_stays_when_a_refresh_brings_none(
     healed = gateway.call("POST", f"{users}/refresh")
     assert server.requests[-1][1]["if-none-match"] == '"1"'
     assert (healed.status, healed.json["last_fetch_error"], healed.json["last_fetch_failed_at"]) == (200, None, None)
+
+
+def test_operations_stay_when_a_refresh_brings_a_document_without_any(
+    gateway: Gateway, users: str, server: DocumentServer
+) -> None:
+    url = server.publish("/x", GOOD)
+    put(gateway, users, url)
+    server.publish("/x", document([]))
+    assert gateway.call("POST", f"{users}/refresh").code == "document_empty"
+    spec = gateway.call("GET", users).json
+    assert (spec["operation_count"], spec["last_fetch_error_code"]) == (3, "document_empty")
+    assert put(gateway, users, url).json["operation_count"] == 0
+    assert gateway.call("POST", f"{users}/refresh").status == 200
 
 
 def test_document_is_refused_when_it_is_larger_than_the_limit(
@@ -389,6 +402,24 @@ def test_pass_goes_on_when_a_spec_was_replaced_under_it(
     other.close()
     spec = gateway.call("GET", f"{crm}/specs/users").json
     assert (spec["operation_count"], spec["last_fetch_error"]) == (1, None)
+
+
+def test_pass_goes_on_when_a_spec_breaks_it(
+    gateway: Gateway, crm: str, server: DocumentServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduled(gateway, f"{crm}/specs/breaks", server.publish("/breaks", GOOD), 6)
+    scheduled(gateway, f"{crm}/specs/orders", server.publish("/orders", GOOD), 5)
+    make_due(engine)
+    fetch = Fetcher.fetch
+
+    def fetch_or_break(self: Fetcher, source_url: str, **validators: Any) -> Fetched | None:
+        if source_url.endswith("/breaks"):
+            raise TypeError("what nobody thought of")
+        return fetch(self, source_url, **validators)
+
+    monkeypatch.setattr(Fetcher, "fetch", fetch_or_break)
+    assert sweep(engine) == Refreshed(refreshed=1, refreshes_failed=1)
+    assert sweep(engine) == Refreshed()  # it waits for its backoff
 
 
 class _SweepContext(LambdaContext):

@@ -42,7 +42,7 @@ def test_answer_is_an_error_when_it_says_unchanged_and_was_not_asked(
         internet.fetcher().fetch(URL)
 
 
-@pytest.mark.parametrize("etag", ["", "x" * 1001, 'caf\xe9"\x80'])
+@pytest.mark.parametrize("etag", ["", "x" * 1001, 'caf\xe9"\x80', '"caf\xe9"', "a\tb"])
 def test_validator_is_left_out_when_it_cannot_be_sent_back(
     internet: Internet, server: DocumentServer, etag: str
 ) -> None:
@@ -50,6 +50,11 @@ def test_validator_is_left_out_when_it_cannot_be_sent_back(
     fetched = internet.fetcher().fetch(URL)
     assert fetched is not None
     assert fetched.etag is None
+
+
+def test_stored_validator_is_not_sent_when_it_cannot_be(internet: Internet, server: DocumentServer) -> None:
+    server.serve("/openapi.json", b"{}")
+    assert internet.fetcher().fetch(URL, etag='"caf\xe9"', last_modified="\x00") is not None
 
 
 def test_document_is_unpacked_when_the_server_packs_it(internet: Internet, server: DocumentServer) -> None:

@@ -12,7 +12,7 @@ SEARCH = f"{BASE_PATH}/search"
 def operation(description: str = "") -> FoundOperation:
     return FoundOperation(
         operation_id="cancel",
-        method="POST",
+        method="post",
         path="/subscriptions/{id}/cancel",
         summary="Cancel",
         description=description,

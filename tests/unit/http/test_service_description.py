@@ -45,6 +45,7 @@ def test_every_answer_has_a_schema_and_every_error_the_one_shape(document: dict[
                 assert all(content["schema"] for content in answer["content"].values()), (path, method)
         if path.startswith(BASE_PATH):
             assert {"401", "403", "500", "503"} <= operation["responses"].keys()
+        assert ("requestBody" in operation) <= ("415" in operation["responses"]), (path, method)
 
 
 def test_upload_takes_every_form_that_a_document_comes_in(document: dict[str, Any]) -> None:

@@ -52,7 +52,9 @@ def test_additional_operations_that_are_no_mapping_are_survived(junk: Any) -> No
 
 
 def test_a_method_in_capitals_is_read_unless_it_is_there_twice() -> None:
-    assert methods({"GET": {}, "Post": {}, "post": {}}) == (["GET", "POST"], [("method_case", "/paths/~1x/GET")])
+    twice = [("unusable_operation", "/paths/~1x/Post"), ("unusable_operation", "/paths/~1x/Get")]
+    found, findings = methods({"GET": {}, "Post": {}, "post": {}, "Get": {}})
+    assert (found, findings) == (["GET", "POST"], [("method_case", "/paths/~1x/GET"), *twice])
 
 
 def test_an_operation_of_which_nothing_is_said_counts_with_a_warning() -> None:

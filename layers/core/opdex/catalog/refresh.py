@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from opdex.catalog.sources import Sources
 from opdex.errors import DatabaseFailed, DatabaseUnavailable, OpdexError
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
-from opdex.observability import correlation_id, logger
+from opdex.observability import correlation_id, described, logger
 
 MOST_A_PASS = 100
 # A host that takes longer for one document is left alone for the rest of the pass, whatever else is due there.
@@ -39,6 +39,9 @@ def refresh_due(sources: Sources, wake_ups: WakeUps, *, seconds: float) -> Refre
         except OpdexError as error:
             failed += 1
             logger.info("refresh failed", spec_id=fetch.spec_id, error_code=error.code)
+        except Exception as error:  # noqa: BLE001 - its backoff is written already, and the others are due as well
+            failed += 1
+            logger.error("refresh broke", spec_id=fetch.spec_id, errors=described(error))
         else:
             refreshed += 1
             if upload.job_id is not None:

@@ -8,7 +8,7 @@ from opdex.catalog.store import get_catalog, get_spec
 from opdex.catalog.upload import store_document
 from opdex.database import Connection, Transactions, load_statements
 from opdex.embedding.contract import ModelIdentity
-from opdex.errors import NotUrlSourced, OpdexError, SourceChanged
+from opdex.errors import DocumentEmpty, NotUrlSourced, OpdexError, SourceChanged
 from opdex.openapi import Description, Limits, describe, unpack
 from opdex.openapi.plain_text import cut, storable
 
@@ -92,6 +92,8 @@ class Sources:
         try:
             fetched = self._fetcher.fetch(fetch.source_url, etag=fetch.etag, last_modified=fetch.last_modified)
             read = self._read(fetched) if fetched else None
+            if read and not read[1].operations:
+                self._require_empty(fetch)
         except OpdexError as error:
             self._note_failure(names, error)
             raise
@@ -111,6 +113,16 @@ class Sources:
     def _read(self, fetched: "Fetched") -> tuple[bytes, Description]:
         document = unpack(fetched.content, self._limits.max_bytes)
         return document, describe(document, self._limits)
+
+    def _require_empty(self, fetch: Fetch) -> None:
+        """Raise DocumentEmpty where the spec has operations: a server that is half up must not take them away."""
+        with self._database.transaction() as c:
+            count = get_spec(c, fetch.catalog_id, fetch.spec_name).operation_count
+        if count:
+            raise DocumentEmpty(
+                f"The document at this URL has no operation any more; the one before, which has {count}, stays. "
+                "To replace it all the same, upload the new one."
+            )
 
     def _store(
         self,

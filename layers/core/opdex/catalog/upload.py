@@ -17,6 +17,7 @@ from opdex.embedding.contract import ModelIdentity
 from opdex.embedding.registry import register_model
 from opdex.errors import CatalogNotFound
 from opdex.openapi import Description, Operation
+from opdex.openapi.base_path import normal_base_path
 from opdex.openapi.operation_text import words
 
 _SQL = load_statements("opdex.catalog", "upload.sql")
@@ -50,7 +51,7 @@ def store_document(
     spec_id, revision = spec["id"], spec["current_revision"]
     source = {"source_url": None, "etag": None, "last_modified": None, **(asdict(link) if link else {})}
     source["given_base_path"] = base_path if link else None
-    base_path = description.base_path if base_path is None else base_path
+    base_path = description.base_path if base_path is None else normal_base_path(base_path)
     content_sha256 = hashlib.sha256(raw).hexdigest()
 
     values = {"spec_id": spec_id, "revision": revision, "source_kind": source_kind, **source}

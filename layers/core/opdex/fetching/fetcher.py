@@ -59,7 +59,7 @@ class Fetcher:
         loopback = self._settings.fetch_loopback
         url = read_source_url(source_url, loopback=loopback)
         conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-        headers = {**_HEADERS, **{name: value for name, value in conditions.items() if value}}
+        headers = {**_HEADERS, **{name: value for name, value in conditions.items() if _can_be_sent(value)}}
         for _ in range(_MOST_REDIRECTS + 1):
             # Where the internet redirects to, there is no way back to this machine.
             loopback = loopback and leads_to_this_machine(url.raw_host.decode())
@@ -131,4 +131,10 @@ def _joined(url: httpx.URL, location: str) -> httpx.URL:
 
 def _validator(headers: httpx.Headers, name: str) -> str | None:
     value = headers.get(name)
-    return value if value and value.isprintable() and len(value) <= _MOST_VALIDATOR_CHARACTERS else None
+    return value if _can_be_sent(value) else None
+
+
+def _can_be_sent(validator: str | None) -> bool:
+    return bool(
+        validator and validator.isascii() and validator.isprintable() and len(validator) <= _MOST_VALIDATOR_CHARACTERS
+    )

@@ -168,9 +168,12 @@ class _Validation(OpenAPIRequestValidationMiddleware):
         if media_type(app.current_event) not in ("", "application/json"):
             raise errors.UnsupportedMediaType("Send the body as application/json.")
         try:
-            read = json.loads(body_bytes(app.current_event).decode("utf-8"))
-        except (ValueError, RecursionError) as error:
+            read = json.loads(body_bytes(app.current_event).decode("utf-8-sig"))
+        except json.JSONDecodeError as error:
             raise MalformedRequest(f"The body is no JSON that can be read: {error}.") from None
+        except (ValueError, RecursionError):
+            problem = "it is not in UTF-8, nested too deep, or has a number of too many digits"
+            raise MalformedRequest(f"The body is no JSON that can be read: {problem}.") from None
         if not isinstance(read, dict):
             raise MalformedRequest("The body must be a JSON object.")
         return read

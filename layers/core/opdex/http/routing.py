@@ -1,12 +1,20 @@
 """How a route is declared: its path, the role it asks for, and everything that /openapi.json says about it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_type_hints
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
 from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse
+from pydantic import BaseModel
 
-from opdex.errors import DatabaseUnavailable, Forbidden, MalformedRequest, OpdexError, Unauthenticated
+from opdex.errors import (
+    DatabaseUnavailable,
+    Forbidden,
+    MalformedRequest,
+    OpdexError,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from opdex.http.error_map import ErrorAnswer, status_of
 from opdex.roles import Role
 
@@ -54,13 +62,21 @@ class Routes(Router):
                 operation_id=function.__name__,
                 tags=[self._tag],
                 status_code=min(answers),
-                responses=_responses(answers, media_type, (*errors, *(_KEYED if role else ()))),
+                responses=_responses(
+                    answers, media_type, (*errors, *_errors_of_body(function), *(_KEYED if role else ()))
+                ),
                 openapi_extensions=extensions,
                 include_in_schema=documented,
             )(function)
             return function
 
         return register
+
+
+def _errors_of_body(function: Callable[..., Any]) -> tuple[type[OpdexError], ...]:
+    taken = [kind for name, kind in get_type_hints(function).items() if name != "return"]
+    reads_json = any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in taken)
+    return (UnsupportedMediaType,) if reads_json else ()
 
 
 def _responses(

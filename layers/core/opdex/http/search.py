@@ -10,6 +10,7 @@ from opdex.http.answers import FoundOperations
 from opdex.http.context import ApiContext
 from opdex.http.requests import NOT_BLANK, Limit, storable
 from opdex.http.routing import Routes
+from opdex.openapi.path_items import METHOD_PATTERN
 from opdex.search import SearchRequest, search
 
 Wanted = Annotated[
@@ -21,7 +22,7 @@ Wanted = Annotated[
 _Name = Annotated[str, AfterValidator(storable)]
 _Tag = Annotated[str, StringConstraints(max_length=500), AfterValidator(storable)]
 Names = Annotated[list[_Name] | None, Query(description="Only in these; may repeat.")]
-Method = Annotated[str | None, Query(pattern="^[A-Za-z-]{1,20}$", description="Only this HTTP method.")]
+Method = Annotated[str | None, Query(pattern=METHOD_PATTERN, description="Only this HTTP method.")]
 Tag = Annotated[_Tag | None, Query(description="Only with this tag.")]
 Ranking = Annotated[Literal["hybrid", "semantic", "lexical"], Query(description="How to rank.")]
 
@@ -48,7 +49,7 @@ def search_routes(context: ApiContext) -> Routes:
             q=q,
             catalogs=tuple(catalog or ()),
             specs=tuple(spec or ()),
-            method=method.upper() if method else None,
+            method=method,
             tag=tag,
             ranking=ranking,
             limit=limit,

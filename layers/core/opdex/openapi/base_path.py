@@ -19,6 +19,11 @@ def read_base_path(document: Node) -> str:
         address = _first_server(document.get("servers"))
     else:
         address = as_text(document.get("basePath")) or ""
+    return normal_base_path(address)
+
+
+def normal_base_path(address: str) -> str:
+    """Return the path of an address, or of a path, with a slash at its beginning and none at its end; "" for none."""
     address = on_one_line(cut(address, MAX_BASE_PATH))
     origin = _ORIGIN.match(address)
     path = _PATH.match(address, origin.end() if origin else 0)

@@ -67,11 +67,11 @@ def choose_entry(files: Mapping[str, bytes], entry: str | None) -> str:
         name = normal_name(posixpath.normpath(entry))
         if name in files:
             return name
-        problem = f"the archive has no file {quoted(entry)}"
+        problem = f"the archive has no file {quoted(entry)}; name the one that the document begins in"
     known = [quoted(name) for name in sorted(likely or files)[:_LISTED]]
     listed = f"; perhaps {', '.join(known)}" if known else "; it is empty"
     raise MalformedRequest(
-        f"The query parameter `entry` is needed: {problem}{listed}.",
+        f"The query parameter `entry`: {problem}{listed}.",
         fields=[{"in": "query", "name": "entry", "problem": problem}],
         files=known,
     )

@@ -14,7 +14,8 @@ from opdex.openapi.references import References
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 ADDITIONAL = "additionalOperations"
 PATH_ITEM_FIELDS = frozenset({*METHODS, ADDITIONAL, "$ref", "summary", "description", "servers", "parameters"})
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,20}")
+METHOD_PATTERN = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,20}$"
+_METHOD = re.compile(METHOD_PATTERN)
 
 type Pointer = tuple[str, ...]
 
@@ -76,12 +77,16 @@ class _Reader:
         return PathItem(name, pointer, node, operations)
 
     def _operations(self, item: Node, at: Pointer) -> Iterator[WrittenOperation]:
+        seen: set[str] = set()
         for key, written in item.items():
             method = key.lower()
             if method in METHODS:
                 if key != method:
-                    if method in item:
+                    if method in item or method in seen:
+                        message = f"{quoted(key)} is there beside another spelling of it; skipped."
+                        self._findings.add("unusable_operation", message, *at, key)
                         continue
+                    seen.add(method)
                     self._findings.add("method_case", f"{quoted(key)} is read as `{method}`.", *at, key)
                 yield from self._operation(method.upper(), written, (*at, key))
             elif key == ADDITIONAL:
@@ -92,7 +97,7 @@ class _Reader:
         for method, operation in written.items() if isinstance(written, dict) else ():
             if method.startswith("x-"):
                 continue
-            if not _TOKEN.fullmatch(method):
+            if not _METHOD.fullmatch(method):
                 self._findings.add("unusable_operation", f"{quoted(method)} is no HTTP method; skipped.", *at, method)
             elif method.lower() in METHODS and method.lower() in item:
                 message = f"{quoted(method)} has a field of its own in this path item; skipped here."

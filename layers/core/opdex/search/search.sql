@@ -13,7 +13,7 @@ JOIN operations o ON o.spec_id = s.id AND o.revision = coalesce(s.published_revi
 WHERE o.lexemes @@ query.terms
   AND (%(catalogs)s::text[] IS NULL OR s.catalog_id = ANY (%(catalogs)s))
   AND (%(specs)s::text[] IS NULL OR s.spec_name = ANY (%(specs)s))
-  AND (%(method)s::text IS NULL OR o.method = %(method)s)
+  AND (%(method)s::text IS NULL OR upper(o.method) = upper(%(method)s))
   AND (%(tag)s::text IS NULL OR %(tag)s = ANY (o.tags))
 ORDER BY score DESC, s.catalog_id, s.spec_name, o.position
 LIMIT %(depth)s
@@ -26,7 +26,7 @@ JOIN vectors v ON v.model_id = s.published_model_id AND v.text_hash = o.text_has
 WHERE s.published_model_id = %(model_id)s
   AND (%(catalogs)s::text[] IS NULL OR s.catalog_id = ANY (%(catalogs)s))
   AND (%(specs)s::text[] IS NULL OR s.spec_name = ANY (%(specs)s))
-  AND (%(method)s::text IS NULL OR o.method = %(method)s)
+  AND (%(method)s::text IS NULL OR upper(o.method) = upper(%(method)s))
   AND (%(tag)s::text IS NULL OR %(tag)s = ANY (o.tags))
 ORDER BY score DESC, s.catalog_id, s.spec_name, o.position
 LIMIT %(depth)s
