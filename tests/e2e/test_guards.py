@@ -5,8 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local.ports import free_port
 from local.system import Options, running
-from tests.e2e.system import BASE, free_port
+from tests.e2e.system import BASE
 
 OPEN = ("/", "/healthz", "/docs", "/docs/swagger-ui.css", "/openapi.json")
 
