@@ -79,6 +79,7 @@ class Browser:
         self.run("sessionStorage.clear()")
         self.driver.refresh()
         self.shown("#key").send_keys(key)
+        self.complaints()  # of the page before, whose key was taken away under its requests
         self.find("#sign-in button").click()
         self.shown("#workspace")
 

@@ -70,7 +70,8 @@ class ApiError extends Error {
 }
 
 async function call(method, path, body, type) {
-  const headers = { "X-API-Key": sessionStorage.getItem(keyName) ?? "" };
+  // As a bearer token, which is also how a gateway in front of the API is given one of its own.
+  const headers = { Authorization: `Bearer ${sessionStorage.getItem(keyName) ?? ""}` };
   if (type) headers["Content-Type"] = type;
   const answer = await fetch(api + path, { method, headers, body, cache: "no-store" });
   const text = await answer.text();
