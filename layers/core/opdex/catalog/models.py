@@ -9,7 +9,7 @@ from opdex.timestamps import Timestamp
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Catalog(_Row):

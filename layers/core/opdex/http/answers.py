@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, WrapSerializer
+from pydantic import BaseModel, ConfigDict, Field, WrapSerializer
 
 from opdex.catalog.models import Catalog, Changes, ListedOperation, Spec, Upload
 from opdex.http.audit_store import Entry
@@ -21,27 +21,31 @@ _only_what_is_known = WrapSerializer(lambda status, dump: {k: v for k, v in dump
 Next = Annotated[str | None, Field(exclude_if=_is_none, description="The cursor of the next page, where there is one.")]
 
 
-class Health(BaseModel):
+class _Answer(BaseModel):
+    model_config = ConfigDict(defer_build=True)  # built by the first request that needs it, not by a cold start
+
+
+class Health(_Answer):
     """The service answers."""
 
     status: Literal["ok"] = "ok"
 
 
-class CatalogPage(BaseModel):
+class CatalogPage(_Answer):
     """Catalogs by id."""
 
     catalogs: list[Catalog]
     next: Next = None
 
 
-class SpecList(BaseModel):
+class SpecList(_Answer):
     """A catalog's specs by name, each with its first warnings; ``next`` is there where they are more, or do not fit."""
 
     specs: list[Spec]
     next: Next = None
 
 
-class OperationPage(BaseModel):
+class OperationPage(_Answer):
     """A spec's operations, in the document's order."""
 
     operations: list[ListedOperation]
@@ -59,14 +63,14 @@ class UploadAnswer(Spec):
         return cls(**dict(upload.spec), changes=upload.changes)
 
 
-class EmbeddingStatusPage(BaseModel):
+class EmbeddingStatusPage(_Answer):
     """Where each spec stands; a field that is not known is absent."""
 
     specs: list[Annotated[EmbeddingStatus, _only_what_is_known]]
     next: Next = None
 
 
-class JobPage(BaseModel):
+class JobPage(_Answer):
     """Embedding jobs, newest first."""
 
     jobs: list[Job]
@@ -79,21 +83,21 @@ class Queued(Enqueued):
     status: Literal["queued"] = "queued"
 
 
-class AllQueued(BaseModel):
+class AllQueued(_Answer):
     """Specs are embedded again."""
 
     status: Literal["queued"] = "queued"
     jobs: list[Enqueued]
 
 
-class Cancelled(BaseModel):
+class Cancelled(_Answer):
     """The job was cancelled; its worker stops within one chunk."""
 
     job_id: int
     status: Literal["cancelled"] = "cancelled"
 
 
-class ProviderStatus(BaseModel):
+class ProviderStatus(_Answer):
     """The embedding provider; ``dimension`` is unknown until its first vector was written.
 
     ``paused``: there are no workers, so jobs wait.
@@ -113,14 +117,14 @@ class FoundOperations(SearchAnswer):
     note: Annotated[str | None, Field(exclude_if=_is_none)] = None
 
 
-class AuditPage(BaseModel):
+class AuditPage(_Answer):
     """Changes made over the API, newest first."""
 
     entries: list[Entry]
     next: Next = None
 
 
-class KeyList(BaseModel):
+class KeyList(_Answer):
     """All keys, without the keys themselves."""
 
     keys: list[Key]

@@ -18,7 +18,7 @@ _MOST_KEY_CHARACTERS: Final = 200  # far longer than any key, and cheap to refus
 class Caller(BaseModel):
     """An API key, or the subject of a token. ``gateway`` is whom the gateway let through with a key."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     kind: Literal["key", "token"]
     id: str

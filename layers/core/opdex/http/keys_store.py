@@ -25,7 +25,7 @@ _LEAST_SECRET_CHARACTERS: Final = 32
 class Key(BaseModel):
     """An API key, without the key itself. ``last_used_at`` is true to the hour."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     id: str
     name: str

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 CATALOG_ID_PATTERN = "^[a-z0-9-]{1,100}$"
 SPEC_NAME_PATTERN = "^[a-z0-9_-]{1,64}$"
@@ -90,7 +90,11 @@ Entry = Annotated[
 ]
 
 
-class CatalogDraft(BaseModel):
+class _Body(BaseModel):
+    model_config = ConfigDict(defer_build=True)  # as the answers
+
+
+class CatalogDraft(_Body):
     """A new catalog."""
 
     id: Annotated[str, Field(pattern=CATALOG_ID_PATTERN, description="A slug, unique for good.")]
@@ -100,7 +104,7 @@ class CatalogDraft(BaseModel):
     description: _Description | None = None
 
 
-class CatalogChanges(BaseModel):
+class CatalogChanges(_Body):
     """What is to change of a catalog; what is left out, or null, stays."""
 
     id: Annotated[str | None, Field(description="May be sent along, but not changed.")] = None
@@ -110,7 +114,7 @@ class CatalogChanges(BaseModel):
     description: _Description | None = None
 
 
-class InlineDocument(BaseModel):
+class InlineDocument(_Body):
     """A spec whose document is sent along as text."""
 
     source_kind: Literal["inline"]
@@ -118,7 +122,7 @@ class InlineDocument(BaseModel):
     base_path: _Path | None = None
 
 
-class LinkedDocument(BaseModel):
+class LinkedDocument(_Body):
     """A spec whose document is fetched from its URL, now and at each refresh."""
 
     source_kind: Literal["url"]
@@ -134,13 +138,13 @@ class LinkedDocument(BaseModel):
 SentDocument = Annotated[InlineDocument | LinkedDocument, Body(discriminator="source_kind")]
 
 
-class RefreshSchedule(BaseModel):
+class RefreshSchedule(_Body):
     """How often a spec is refreshed from its URL."""
 
     every_hours: Annotated[int, Field(strict=True, ge=0, le=720, description="0 is off.")]
 
 
-class KeyDraft(BaseModel):
+class KeyDraft(_Body):
     """A new API key."""
 
     name: _Name

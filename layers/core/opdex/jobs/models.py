@@ -10,7 +10,7 @@ type JobStatus = Literal["pending", "running", "succeeded", "failed", "cancelled
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Job(_Row):

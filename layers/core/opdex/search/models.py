@@ -25,7 +25,7 @@ class SearchRequest:
 class FoundOperation(BaseModel):
     """An operation that was found; ``score`` is from 0 to 1 and comparable within one answer only."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     operation_id: str
     method: str
@@ -43,7 +43,7 @@ class FoundOperation(BaseModel):
 class SearchAnswer(BaseModel):
     """Best first. ``ranking`` is the one that was used; ``note`` says why it is not the one that was asked for."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     operations: list[FoundOperation]
     ranking: Ranking
