@@ -12,7 +12,7 @@ SEARCH = f"{BASE_PATH}/search"
 def operation(description: str = "") -> FoundOperation:
     return FoundOperation(
         operation_id="cancel",
-        method="post",
+        method="POST",
         path="/subscriptions/{id}/cancel",
         summary="Cancel",
         description=description,
@@ -48,7 +48,7 @@ def test_search_passes_every_parameter_on(gateway: Gateway, asked: list[SearchRe
             q="cancel a, b",
             catalogs=("crm", "erp"),
             specs=("billing",),
-            method="POST",
+            method="post",
             tag="Billing",
             ranking="semantic",
             limit=500,

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeGuard
 
 import httpcore
 import httpx
@@ -134,7 +134,7 @@ def _validator(headers: httpx.Headers, name: str) -> str | None:
     return value if _can_be_sent(value) else None
 
 
-def _can_be_sent(validator: str | None) -> bool:
+def _can_be_sent(validator: str | None) -> TypeGuard[str]:
     return bool(
         validator and validator.isascii() and validator.isprintable() and len(validator) <= _MOST_VALIDATOR_CHARACTERS
     )
