@@ -83,7 +83,7 @@ clean:  ## Remove what can be made again; the data in .local stays
 
 # The lock's addresses are neutral on purpose, so packages are installed from its export, by hash.
 $(READY): pyproject.toml uv.lock .python-version $(filter .tools/%,$(UV))
-	@echo "Installing what is needed into .venv ..."
+	@echo "Installing what is needed into .venv ..." >&2
 	@test -x $(PYTHON) || $(UV) python find --quiet 3.13 >/dev/null 2>&1 || \
 	    UV_HTTP_TIMEOUT=10 UV_HTTP_RETRIES=1 $(UV) python install --quiet 3.13 >/dev/null 2>&1 || $(NO_PYTHON)
 	@test -x $(PYTHON) || $(UV) venv --quiet --clear --python 3.13 .venv
@@ -92,7 +92,7 @@ $(READY): pyproject.toml uv.lock .python-version $(filter .tools/%,$(UV))
 
 # Tools that want other versions than Opdex, each in an environment of its own.
 $(RIVALS) $(CHECKOV): .tools/%/.ready: uv.lock $(READY)
-	@echo "Installing $* into $(@D) ..."
+	@echo "Installing $* into $(@D) ..." >&2
 	@test -x $(@D)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(@D)
 	@$(UV) export --quiet --frozen --no-emit-project --only-group $* | \
 	    $(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes -
@@ -100,14 +100,14 @@ $(RIVALS) $(CHECKOV): .tools/%/.ready: uv.lock $(READY)
 
 # Its programs alone are used, whichever Python they were packed for.
 $(POSTGRES16): $(READY)
-	@echo "Installing Postgres 16 into .tools/postgres16 ..."
+	@echo "Installing Postgres 16 into .tools/postgres16 ..." >&2
 	@echo "pgserver==0.1.4 --hash=sha256:1a5d07c61d51f2abfef4ef61e2ef5cd014b994f7e09de8d3c140d2cf370e84a8" | \
 	    $(UV) pip install --quiet --python $(PYTHON) --target .tools/postgres16 --no-deps --require-hashes \
 	    --python-version 3.12 --python-platform x86_64-manylinux_2_28 -r -
 	@touch $@
 
 .tools/bin/uv: uv.lock
-	@echo "Installing uv into .tools ..."
+	@echo "Installing uv into .tools ..." >&2
 	@test -n "$(PYTHON3)" || $(NO_PYTHON)
 	@$(PYTHON3) -m venv .tools
 	@.tools/bin/pip install --quiet --no-cache-dir uv==$(UV_VERSION)
