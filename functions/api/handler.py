@@ -1,9 +1,8 @@
 """ApiFunction: everything over HTTP."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
+from opdex import cold_start
 from opdex.database import Database
 from opdex.embedding import make_embedder
 from opdex.http.app import Api
@@ -11,6 +10,9 @@ from opdex.http.context import ApiContext
 from opdex.jobs.wakeups import WakeUpSender
 from opdex.observability import observed
 from opdex.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _settings = ApiSettings.read()
 _api = Api(
@@ -21,9 +23,10 @@ _api = Api(
         make_embedder=lambda: make_embedder(_settings),
     )
 )
+cold_start.end()
 
 
 @observed
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Answer an API Gateway REST proxy event."""
     return _api(event, context)

@@ -32,8 +32,6 @@ from opdex.http.routing import Routes
 from opdex.http.sources import FETCH_ERRORS, sources
 from opdex.jobs import enqueue
 from opdex.openapi import Description, Limits, describe, unpack
-from opdex.openapi.archive import ArchiveLimits, is_zip
-from opdex.openapi.bundle import bundle_archive
 
 _UPLOAD_ERRORS: Final = (
     CatalogNotFound,
@@ -77,13 +75,16 @@ def spec_routes(context: ApiContext) -> Routes:
     transaction = context.database.transaction
     settings = context.settings
     limits = Limits.of(settings)
-    archive_limits = ArchiveLimits(limits.max_bytes, settings.max_archive_files, settings.max_archive_ratio)
 
     def read_upload(sent: bytes, entry: str | None) -> tuple[bytes, Description]:
+        from opdex.openapi.archive import ArchiveLimits, is_zip  # most requests bring no document
+        from opdex.openapi.bundle import bundle_archive
+
         document = unpack(sent, limits.max_bytes)
         if not is_zip(document):
             return document, describe(document, limits)
         began = time.monotonic()  # one time limit for both
+        archive_limits = ArchiveLimits(limits.max_bytes, settings.max_archive_files, settings.max_archive_ratio)
         bundled = bundle_archive(document, entry, limits, archive_limits)
         description = describe(bundled.content, limits, began)
         return bundled.content, replace(description, warnings=(*bundled.warnings, *description.warnings))
