@@ -13,7 +13,7 @@ from opdex.errors import Conflict, NotFound
 from opdex.jobs import enqueue
 from opdex.jobs.retention import apply_retention
 from opdex.openapi import describe
-from tests.integration.engine import Engine, document, things
+from tests.integration.engine import Engine, document, things, wait_until
 
 _CLIENTS, _ACTS = 4, 120
 _CATALOGS, _SPECS = ("a", "b", "c", "d"), ("users", "orders", "items")
@@ -28,6 +28,7 @@ _PUBLISHED_WITHOUT_VECTOR = """
     LEFT JOIN vectors v ON v.model_id = s.published_model_id AND v.text_hash = o.text_hash
     WHERE v.text_hash IS NULL
 """
+_OPEN = "SELECT id FROM jobs WHERE status IN ('pending', 'running')"
 _OLD_VECTORS = "UPDATE vectors SET made_at = now() - interval '15 days' WHERE get_byte(text_hash, 0) < 128"
 
 
@@ -96,6 +97,11 @@ def test_nothing_is_torn_and_nobody_fails_when_catalogs_change_at_once(database_
         thread.start()
     for thread in clients:
         thread.join()
+    # What is left open is nobody's to change any more: the worker comes to an end with it.
+    last = Engine(database_url)
+    last.job_id("last", things(3, "last"), "last")
+    wait_until(lambda: bool(failures) or last.sql(_OPEN) == [], seconds=60)
+    last.close()
     over.set()
     for thread in others:
         thread.join()
