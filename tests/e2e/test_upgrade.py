@@ -2,8 +2,6 @@
 
 import subprocess
 import tarfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +11,7 @@ from local.build import BUILT_TEMPLATE, building
 from local.deployment import Deployment, upgrade
 from local.emulator import Emulator
 from tests.e2e.system import PROJECT, System, document, started_system
+from tests.integration.engine import wait_until
 from tests.ollama_server import OllamaServer
 
 # What the tag issue-1 names: by its hash, since tags are not always fetched.
@@ -56,11 +55,11 @@ def test_nothing_is_lost_when_the_first_release_is_upgraded_in_the_middle_of_a_j
         with started_system(tmp_path, *options, project=first_release) as system:
             system.create_catalog("harbour")
             system.upload("harbour", "ships", document("ships", 5))
-            _wait_until(lambda: _job_status(system, "ships") == "succeeded")
+            wait_until(lambda: _job_status(system, "ships") == "succeeded", _PATIENCE_SECONDS, every=0.1)
             before = _searched(system, "ships number 3")
             server.seconds_per_text = _SECONDS_PER_TEXT
             job_id = system.upload("harbour", "quays", document("quays", _OPERATIONS))["job"]["id"]
-            _wait_until(lambda: _progress(system, job_id) > 0)
+            wait_until(lambda: _progress(system, job_id) > 0, _PATIENCE_SECONDS, every=0.1)
 
             deployment = _upgrade(system, tmp_path, server.url)
             system.http.base_url = deployment.url
@@ -69,7 +68,7 @@ def test_nothing_is_lost_when_the_first_release_is_upgraded_in_the_middle_of_a_j
             assert system.http.get("/api/v1/admin/audit").is_success  # the current release answers
             assert _searched(system, "ships number 3") == before
 
-            _wait_until(lambda: _job_status(system, "quays") == "succeeded")
+            wait_until(lambda: _job_status(system, "quays") == "succeeded", _PATIENCE_SECONDS, every=0.1)
             assert len(_searched(system, "quays number 41")) == 10
             job = system.call("GET", f"/embedding-jobs/{job_id}")
         texts = server.texts
@@ -100,10 +99,3 @@ def _job_status(system: System, spec_name: str) -> object:
 
 def _progress(system: System, job_id: int) -> int:
     return int(system.call("GET", f"/embedding-jobs/{job_id}")["embedded_so_far"] or 0)
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

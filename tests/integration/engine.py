@@ -171,9 +171,9 @@ class WorkerUnderTest:
         return [result.outcome for result in self.handle(**invocation)]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Return as soon as the condition holds. Raises AssertionError where it does not in time."""
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0, every: float = 0.005) -> None:
+    """Return as soon as the condition holds, asked every so many seconds. Raises AssertionError where it never does."""
     ends_at = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < ends_at, "the condition did not come true in time"
-        threading.Event().wait(0.005)
+        threading.Event().wait(every)

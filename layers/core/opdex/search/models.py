@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from opdex.catalog.models import ListedOperation
+
 type Ranking = Literal["hybrid", "semantic", "lexical"]
 type Channel = Literal["semantic", "lexical"]
 
@@ -22,20 +24,9 @@ class SearchRequest:
     limit: int = 10
 
 
-class FoundOperation(BaseModel):
+class FoundOperation(ListedOperation):
     """An operation that was found; ``score`` is from 0 to 1 and comparable within one answer only."""
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-    operation_id: str
-    method: str
-    path: str
-    summary: str
-    description: str
-    tags: list[str]
-    deprecated: bool
-    spec_name: str
-    catalog_id: str
     score: float
     matched: list[Channel]
 
