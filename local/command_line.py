@@ -25,8 +25,12 @@ _Text = str
 
 def run(
     *,
-    port: Annotated[_Text, typer.Option(envvar="PORT", help="The one port that everything is served on.")] = "",
-    data_dir: Annotated[_Text, typer.Option(envvar="DATA_DIR", help="Where data survives between runs.")] = "",
+    port: Annotated[
+        _Text, typer.Option(envvar="PORT", help="The one port that everything is served on.", show_default="8080")
+    ] = "",
+    data_dir: Annotated[
+        _Text, typer.Option(envvar="DATA_DIR", help="Where data survives between runs.", show_default=".local")
+    ] = "",
     spec: Annotated[_Text, typer.Option(envvar="SPEC", help="A document to index: a file or a URL.")] = "",
     workers: Annotated[_Text, typer.Option(envvar="WORKERS", help="How many embed workers.")] = "",
     embedding_provider: Annotated[_Text, typer.Option(envvar="EMBEDDING_PROVIDER", help="minilm or ollama.")] = "",

@@ -23,7 +23,9 @@ def key(
     role: Annotated[_Text, typer.Option(envvar="ROLE", help="reader, editor or admin.")] = "",
     expires: Annotated[_Text, typer.Option(envvar="EXPIRES", help="When it ends: RFC 3339, with an offset.")] = "",
     revoke: Annotated[_Text, typer.Option(envvar="REVOKE", help="The id of the key to end.")] = "",
-    data_dir: Annotated[_Text, typer.Option(envvar="DATA_DIR", help="That of the running local system.")] = "",
+    data_dir: Annotated[
+        _Text, typer.Option(envvar="DATA_DIR", help="That of the running local system.", show_default=".local")
+    ] = "",
     url: Annotated[_Text, typer.Option(envvar="OPDEX_URL", help="A deployed stack's output ApiUrl.")] = "",
     api_key: Annotated[_Text, typer.Option(envvar="OPDEX_KEY", help="An admin's key there.")] = "",
 ) -> None:

@@ -81,7 +81,7 @@ class EmbeddingSettings(Settings):
     embedding_chunk_seconds: float = Field(default=5.0, gt=0)
     """How long a call should take; texts a call follow from the measured speed."""
     embedding_calls_in_flight: int | None = Field(default=None, ge=1, le=64)
-    """Calls at once, at most; none for the provider's own (minilm 1, ollama 5). Who works them off one by one gets one."""
+    """Calls at once, at most; none for the provider's own (minilm 1, ollama 5)."""
 
 
 class DocumentSettings(Settings):
