@@ -25,7 +25,7 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: help run invoke key test oldest check lock build deploy destroy bench faults fuzz clean
+.PHONY: docs help run invoke key test oldest check lock build deploy destroy bench faults fuzz clean
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
@@ -73,6 +73,9 @@ faults: $(READY)  ## Try to break the engine, for MINUTES=10; SEED= repeats a ru
 
 fuzz: $(READY)  ## Send the API what nobody should, for MINUTES=10; SEED= repeats a run, OPDEX_CORPUS= names documents
 	$(PYTHON) -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+docs: $(READY)  ## Make docs/configuration.md of the template, the settings and the commands
+	@$(PYTHON) -m docs.pages
 
 lock: $(READY)  ## Lock the dependencies again; hosts are neutral, so that any index will do
 	$(UV) lock --quiet

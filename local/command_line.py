@@ -26,7 +26,7 @@ _Text = str
 def run(
     *,
     port: Annotated[
-        _Text, typer.Option(envvar="PORT", help="The one port that everything is served on.", show_default="8080")
+        _Text, typer.Option(envvar="PORT", help="The one port that all is served on, 1 to 65535.", show_default="8080")
     ] = "",
     data_dir: Annotated[
         _Text, typer.Option(envvar="DATA_DIR", help="Where data survives between runs.", show_default=".local")

@@ -60,7 +60,7 @@ class QueueSettings(Settings):
     embed_queue_url: str
     """The queue of wake-ups."""
     workers: int = Field(default=1, ge=0)
-    """How many wake-ups are worth sending at once, and what `GET …/embedding/status` shows; 0 is paused."""
+    """How many embed workers there are: more wake-ups are not worth sending at once; 0 is paused."""
 
 
 class EmbeddingSettings(Settings):
