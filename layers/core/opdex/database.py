@@ -45,9 +45,10 @@ _LIMIT_EXCEEDED = "54"
 
 
 def load_statements(package: str, file: str) -> Statements:
-    """Return the statements of a SQL file by name; each follows a line ``-- name: the_name``."""
+    """Return the statements of a SQL file by name; each follows a line ``-- name: the_name`` and ends with ``;``."""
     parts = re.split(r"^-- name: (\w+)\n", files(package).joinpath(file).read_text("utf-8"), flags=re.MULTILINE)
-    return cast(Statements, dict(zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True)))
+    bodies = (body.strip().removesuffix(";") for body in parts[2::2])
+    return cast(Statements, dict(zip(parts[1::2], bodies, strict=True)))
 
 
 def database_url(settings: DatabaseSettings) -> str:

@@ -1,16 +1,16 @@
 -- Cloning a catalog.
 
 -- name: hold_catalog
-SELECT id FROM catalogs WHERE id = %(source_id)s FOR KEY SHARE
+SELECT id FROM catalogs WHERE id = %(source_id)s FOR KEY SHARE;
 
 -- name: clone_catalog
 INSERT INTO catalogs (id, name, version, display_name, description)
 SELECT %(id)s, %(name)s, %(version)s, %(display_name)s, coalesce(%(description)s, description)
-FROM catalogs WHERE id = %(source_id)s
+FROM catalogs WHERE id = %(source_id)s;
 
 -- name: hold_specs
 -- None of them is deleted before the commit, so their operations stay; uploads and publications wait for nothing.
-SELECT id FROM specs WHERE catalog_id = %(source_id)s ORDER BY id FOR KEY SHARE
+SELECT id FROM specs WHERE catalog_id = %(source_id)s ORDER BY id FOR KEY SHARE;
 
 -- name: clone_specs
 -- One statement, so it sees one moment. The time of the next fetch goes along with the schedule, failures do not.
@@ -33,10 +33,10 @@ SELECT clones.id, r.revision, coalesce(r.original_spec_id, r.spec_id), coalesce(
        r.webhooks
 FROM source
 JOIN clones USING (spec_name)
-JOIN revisions r ON r.spec_id = source.id AND r.revision IN (source.current_revision, source.published_revision)
+JOIN revisions r ON r.spec_id = source.id AND r.revision IN (source.current_revision, source.published_revision);
 
 -- name: unpublished
 SELECT id FROM specs
 WHERE catalog_id = %(id)s
   AND (published_revision IS DISTINCT FROM current_revision OR published_model_id IS DISTINCT FROM %(model_id)s)
-ORDER BY id
+ORDER BY id;

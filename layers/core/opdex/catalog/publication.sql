@@ -3,7 +3,7 @@
 -- name: hold_vectors
 -- Until the commit no vector is deleted as unreferenced: nobody sees this transaction's operations yet. In a statement of
 -- its own, so that the next one sees what was deleted before.
-SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)
+SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint);
 
 -- name: publish_if_embedded
 -- Every text has its vector already and no job is open: nothing to do for a worker.
@@ -17,4 +17,4 @@ WHERE s.id = %(spec_id)s
   )
 RETURNING (
     SELECT r.operation_count FROM revisions r WHERE r.spec_id = s.id AND r.revision = s.current_revision
-) AS operation_count
+) AS operation_count;

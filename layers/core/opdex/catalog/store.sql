@@ -2,14 +2,14 @@
 
 -- name: create_catalog
 INSERT INTO catalogs (id, name, version, display_name, description)
-VALUES (%(id)s, %(name)s, %(version)s, %(display_name)s, %(description)s)
+VALUES (%(id)s, %(name)s, %(version)s, %(display_name)s, %(description)s);
 
 -- name: update_catalog
 UPDATE catalogs SET
     name = coalesce(%(name)s, name), version = coalesce(%(version)s, version),
     display_name = coalesce(%(display_name)s, display_name), description = coalesce(%(description)s, description),
     updated_at = now()
-WHERE id = %(id)s
+WHERE id = %(id)s;
 
 -- name: list_catalogs
 SELECT c.*, coalesce(held.spec_count, 0) AS spec_count, coalesce(held.operation_count, 0) AS operation_count
@@ -20,16 +20,16 @@ LEFT JOIN LATERAL (
     WHERE s.catalog_id = c.id
 ) held ON true
 WHERE (%(id)s::text IS NULL OR c.id = %(id)s) AND (%(after)s::text IS NULL OR c.id > %(after)s)
-ORDER BY c.id LIMIT %(limit)s
+ORDER BY c.id LIMIT %(limit)s;
 
 -- name: lock_catalog
-SELECT id FROM catalogs WHERE id = %(catalog_id)s FOR UPDATE
+SELECT id FROM catalogs WHERE id = %(catalog_id)s FOR UPDATE;
 
 -- name: lock_specs
-SELECT id FROM specs WHERE catalog_id = %(catalog_id)s ORDER BY id FOR NO KEY UPDATE
+SELECT id FROM specs WHERE catalog_id = %(catalog_id)s ORDER BY id FOR NO KEY UPDATE;
 
 -- name: delete_catalog
-DELETE FROM catalogs WHERE id = %(catalog_id)s
+DELETE FROM catalogs WHERE id = %(catalog_id)s;
 
 -- name: list_specs
 -- In an order of its own, since the database's depends on its locale.
@@ -49,10 +49,10 @@ LEFT JOIN LATERAL (
 WHERE s.catalog_id = %(catalog_id)s
   AND (%(spec_name)s::text IS NULL OR s.spec_name = %(spec_name)s)
   AND (%(after)s::text IS NULL OR s.spec_name COLLATE "C" > %(after)s)
-ORDER BY s.spec_name COLLATE "C" LIMIT %(limit)s
+ORDER BY s.spec_name COLLATE "C" LIMIT %(limit)s;
 
 -- name: lock_spec
-SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s FOR NO KEY UPDATE
+SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s FOR NO KEY UPDATE;
 
 -- name: delete_spec
-DELETE FROM specs WHERE id = %(spec_id)s
+DELETE FROM specs WHERE id = %(spec_id)s;

@@ -3,7 +3,7 @@
 -- name: hold
 -- Changes of one subject take turns, so that what one finds before is what the last one left. The lock is taken before any
 -- other, and only one a transaction. A statement of its own: the next one sees what was committed while this one waited.
-SELECT pg_advisory_xact_lock(hashtextextended(%(subject)s, 0))
+SELECT pg_advisory_xact_lock(hashtextextended(%(subject)s, 0));
 
 -- name: catalog
 SELECT jsonb_build_object(
@@ -18,7 +18,7 @@ SELECT jsonb_build_object(
         SELECT count(*) FROM jobs j WHERE j.catalog_id = c.id AND j.status IN ('pending', 'running')
     )
 ) AS state
-FROM catalogs c WHERE c.id = %(catalog_id)s
+FROM catalogs c WHERE c.id = %(catalog_id)s;
 
 -- name: spec
 -- Of a URL not what follows the question mark: some servers take secrets there.
@@ -34,7 +34,7 @@ SELECT jsonb_build_object(
 ) AS state
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
-WHERE s.catalog_id = %(catalog_id)s AND s.spec_name = %(spec_name)s
+WHERE s.catalog_id = %(catalog_id)s AND s.spec_name = %(spec_name)s;
 
 -- name: job
 -- A retry opens another job: the newest one of the spec tells.
@@ -43,32 +43,32 @@ SELECT jsonb_build_object(
     'revision', j.revision,
     'newest_job_id', (SELECT n.id FROM jobs n WHERE n.spec_id = j.spec_id ORDER BY -n.id LIMIT 1)
 ) AS state
-FROM jobs j WHERE j.id = %(job_id)s
+FROM jobs j WHERE j.id = %(job_id)s;
 
 -- name: key
 SELECT jsonb_build_object(
     'id', id, 'name', name, 'role', role, 'created_at', created_at, 'expires_at', expires_at
 ) AS state
-FROM keys WHERE id = %(key_id)s
+FROM keys WHERE id = %(key_id)s;
 
 -- name: record
 -- Nothing where the transaction has written nothing.
 INSERT INTO audit (who, what, path, subject, request_id, before, after)
 SELECT %(who)s, %(what)s, %(path)s, %(subject)s, %(request_id)s, %(before)s, %(after)s
 WHERE pg_current_xact_id_if_assigned() IS NOT NULL
-RETURNING id
+RETURNING id;
 
 -- name: go_on
-UPDATE audit SET after = %(after)s WHERE id = %(id)s
+UPDATE audit SET after = %(after)s WHERE id = %(id)s;
 
 -- name: list_entries
 SELECT id, at AS "when", who, what, path, subject, request_id, before, after FROM audit
 WHERE %(before)s::bigint IS NULL OR id < %(before)s
-ORDER BY id DESC LIMIT %(limit)s
+ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: forget_entries
 -- By id, which is by age; what another pass is at just now is left to it.
 DELETE FROM audit WHERE id = ANY (ARRAY(
     SELECT id FROM (SELECT id, at FROM audit ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED) oldest
     WHERE at < now() - make_interval(days => %(days)s)
-))
+));

@@ -11,7 +11,7 @@ JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
 LEFT JOIN jobs earlier ON earlier.id = %(resumes)s
 WHERE s.id = %(spec_id)s
 ON CONFLICT (spec_id) WHERE status IN ('pending', 'running') DO NOTHING
-RETURNING id
+RETURNING id;
 
 -- name: renew_open
 -- A running job keeps its revision and counts: its worker turns to the new ones at its next fenced write. A pending one
@@ -33,22 +33,22 @@ UPDATE jobs j SET
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
 WHERE s.id = %(spec_id)s AND j.spec_id = s.id AND j.status IN ('pending', 'running')
-RETURNING j.id
+RETURNING j.id;
 
 -- name: unpark
-UPDATE jobs SET next_try_at = NULL WHERE spec_id = %(spec_id)s AND next_try_at IS NOT NULL
+UPDATE jobs SET next_try_at = NULL WHERE spec_id = %(spec_id)s AND next_try_at IS NOT NULL;
 
 -- name: cancel
 UPDATE jobs SET status = 'cancelled', lease_expires_at = NULL, next_try_at = NULL,
     completed_at = now(), updated_at = now()
 WHERE id = %(job_id)s AND status IN ('pending', 'running')
-RETURNING id
+RETURNING id;
 
 -- name: cancel_of_spec
 UPDATE jobs SET status = 'cancelled', lease_expires_at = NULL, next_try_at = NULL,
     completed_at = now(), updated_at = now()
 WHERE spec_id = %(spec_id)s AND status IN ('pending', 'running')
-RETURNING id
+RETURNING id;
 
 -- name: cancel_of_catalog
 WITH cancelled AS (
@@ -59,22 +59,22 @@ WITH cancelled AS (
     RETURNING j.id
 )
 INSERT INTO job_events (job_id, event, detail)
-SELECT id, 'cancelled', jsonb_build_object('reason', 'catalog deleted') FROM cancelled
+SELECT id, 'cancelled', jsonb_build_object('reason', 'catalog deleted') FROM cancelled;
 
 -- name: lock_spec
-SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s AND s.spec_name = %(spec_name)s FOR NO KEY UPDATE
+SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s AND s.spec_name = %(spec_name)s FOR NO KEY UPDATE;
 
 -- name: lock_spec_by_id
-SELECT id FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE
+SELECT id FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE;
 
 -- name: lock_specs_of_catalog
-SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s ORDER BY s.id FOR NO KEY UPDATE
+SELECT s.id FROM specs s WHERE s.catalog_id = %(catalog_id)s ORDER BY s.id FOR NO KEY UPDATE;
 
 -- name: spec_of_job
-SELECT spec_id, status FROM jobs WHERE id = %(job_id)s
+SELECT spec_id, status FROM jobs WHERE id = %(job_id)s;
 
 -- name: failed_specs_of_catalog
 SELECT s.id AS spec_id, newest.id AS job_id FROM specs s
 JOIN LATERAL (SELECT j.id, j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY -j.id LIMIT 1) newest ON true
 WHERE s.catalog_id = %(catalog_id)s AND newest.status = 'failed'
-ORDER BY s.id
+ORDER BY s.id;

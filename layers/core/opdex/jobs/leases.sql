@@ -23,7 +23,7 @@ WITH lapsed AS (
     INSERT INTO job_events (job_id, event, detail)
     SELECT id, 'lease_lost', jsonb_build_object('status', status, 'attempts', attempts) FROM taken_back
 )
-SELECT count(*)::int AS jobs, count(*) FILTER (WHERE status = 'failed')::int AS failed FROM taken_back
+SELECT count(*)::int AS jobs, count(*) FILTER (WHERE status = 'failed')::int AS failed FROM taken_back;
 
 -- name: claim
 -- Its spec is locked with it, so that the job may be published at once; one whose spec is being changed is left alone.
@@ -51,11 +51,11 @@ WITH ready AS (
 SELECT claimed.*, (
     SELECT r.operation_count FROM revisions r WHERE r.spec_id = claimed.spec_id AND r.revision = claimed.revision
 ) AS operation_count
-FROM claimed, (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)) no_vector_is_deleted
+FROM claimed, (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)) no_vector_is_deleted;
 
 -- name: hold_vectors
 -- Until the commit no vector is deleted. In a statement of its own, so that the next one sees what was deleted before.
-SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)
+SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint);
 
 -- name: publish_ready
 -- What misses nothing is claimed and published in one. A revision that came in this very moment is not seen yet, and left.
@@ -96,20 +96,20 @@ WITH ready AS (
         ('published', jsonb_build_object('revision', revision, 'operations', operation_count, 'reused', reused))
     ) AS told (event, detail)
 )
-SELECT id AS job_id, correlation_id, operation_count AS operations FROM ended
+SELECT id AS job_id, correlation_id, operation_count AS operations FROM ended;
 
 -- name: next_ready
 SELECT id AS job_id, correlation_id FROM jobs
 WHERE status = 'pending' AND ready_at <= now()
   AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
-ORDER BY ready_at, id LIMIT 1
+ORDER BY ready_at, id LIMIT 1;
 
 -- name: standing
 SELECT s.current_revision AS revision, r.operation_count, j.fresh_after
 FROM (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint)) no_vector_is_deleted, jobs j
 JOIN specs s ON s.id = j.spec_id
 JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
-WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
+WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running';
 
 -- name: missing_texts
 SELECT o.text_hash, min(o.text) AS text, count(*)::int AS operations, min(o.method || ' ' || o.path) AS named
@@ -121,7 +121,7 @@ WHERE o.spec_id = %(spec_id)s AND o.revision = %(revision)s
         AND (%(fresh_after)s::timestamptz IS NULL OR v.made_at > %(fresh_after)s)
   )
 GROUP BY o.text_hash
-ORDER BY min(o.position)
+ORDER BY min(o.position);
 
 -- name: planned
 -- The first count for a revision and model is what was reused.
@@ -139,19 +139,19 @@ FROM (
 ) locked
 WHERE j.id = locked.id AND j.lease_token = %(lease_token)s AND j.status = 'running'
   AND j.fresh_after IS NOT DISTINCT FROM %(fresh_after)s
-RETURNING j.id
+RETURNING j.id;
 
 -- name: renew
 UPDATE jobs SET lease_expires_at = now() + make_interval(secs => %(lease)s)
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
-RETURNING id
+RETURNING id;
 
 -- name: still_held
-SELECT id FROM jobs WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
+SELECT id FROM jobs WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running';
 
 -- name: hold_job
 -- Waits for nobody: whoever holds the row may wait for what this transaction holds.
-SELECT id FROM jobs WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running' FOR UPDATE NOWAIT
+SELECT id FROM jobs WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running' FOR UPDATE NOWAIT;
 
 -- name: record_progress
 UPDATE jobs SET
@@ -160,7 +160,7 @@ UPDATE jobs SET
     idle_slices = 0, held_up_since = NULL, last_error = '', error_code = NULL,
     last_progress_at = now(), updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
-RETURNING id
+RETURNING id;
 
 -- name: surroundings
 -- After the write, which may have waited for an upload: this sees what that has committed.
@@ -175,7 +175,7 @@ SELECT s.current_revision, j.fresh_after,
         WHERE waiting.to_do < j.operation_count - j.embedded_so_far
     ) AS shorter_waits
 FROM jobs j JOIN specs s ON s.id = j.spec_id
-WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running'
+WHERE j.id = %(job_id)s AND j.lease_token = %(lease_token)s AND j.status = 'running';
 
 -- name: record_vectors
 -- Sorted by key, so that two jobs with the same texts queue up for the rows instead of deadlocking.
@@ -184,14 +184,14 @@ SELECT %(model_id)s, chunk.text_hash, chunk.embedding::vector, clock_timestamp()
 FROM unnest(%(text_hashes)s::bytea[], %(embeddings)s::text[]) AS chunk (text_hash, embedding)
 ORDER BY chunk.text_hash
 ON CONFLICT (model_id, text_hash) DO UPDATE SET embedding = excluded.embedding, made_at = excluded.made_at
-WHERE vectors.made_at <= %(fresh_after)s::timestamptz
+WHERE vectors.made_at <= %(fresh_after)s::timestamptz;
 
 -- name: yield_job
 UPDATE jobs SET
     status = 'pending', ready_at = clock_timestamp() + make_interval(secs => %(rest)s), lease_expires_at = NULL,
     idle_slices = idle_slices + CASE WHEN %(idle)s THEN 1 ELSE 0 END, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
-RETURNING id
+RETURNING id;
 
 -- name: start_cool_down
 -- Workers that run into the same cool-down together add no strike: only a call after its end does.
@@ -202,10 +202,10 @@ ON CONFLICT (provider) DO UPDATE SET
     until = greatest(c.until, now() + make_interval(secs => least(%(longest)s::float8, greatest(
         %(wanted)s, %(base)s * 2 ^ least(20, CASE WHEN c.until > now() THEN c.strikes - 1 ELSE c.strikes END))))),
     reason = excluded.reason
-RETURNING until, extract(epoch FROM until - now())::float8 AS seconds
+RETURNING until, extract(epoch FROM until - now())::float8 AS seconds;
 
 -- name: end_cool_down
-DELETE FROM cool_downs WHERE provider = %(provider)s AND until <= now()
+DELETE FROM cool_downs WHERE provider = %(provider)s AND until <= now();
 
 -- name: hold_up
 UPDATE jobs SET
@@ -213,7 +213,7 @@ UPDATE jobs SET
     held_up_since = coalesce(held_up_since, now()), last_error = %(message)s, error_code = %(code)s, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
   AND (held_up_since IS NULL OR held_up_since > now() - make_interval(secs => %(limit)s))
-RETURNING id
+RETURNING id;
 
 -- name: retry_later
 UPDATE jobs SET
@@ -221,7 +221,7 @@ UPDATE jobs SET
     ready_at = now() + make_interval(secs => least(300, 2 * 4 ^ greatest(attempts - 1, 0)) * (0.5 + random() / 2)),
     lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s, updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running' AND attempts < %(max_attempts)s
-RETURNING attempts, extract(epoch FROM ready_at - now())::float8 AS seconds
+RETURNING attempts, extract(epoch FROM ready_at - now())::float8 AS seconds;
 
 -- name: fail
 UPDATE jobs SET
@@ -229,7 +229,7 @@ UPDATE jobs SET
     next_try_at = CASE WHEN %(parked)s THEN now() + make_interval(secs => least(86400, 600 * 2 ^ least(20, parkings))) END,
     completed_at = now(), updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
-RETURNING next_try_at
+RETURNING next_try_at;
 
 -- name: publish
 -- The spec is locked before the job, as uploads and deletes lock them. That no vector is missing was asked before, in
@@ -256,4 +256,4 @@ WITH spec AS MATERIALIZED (
            jsonb_build_object('revision', %(revision)s, 'operations', %(operation_count)s, 'reused', reused)
     FROM ended
 )
-SELECT id FROM ended
+SELECT id FROM ended;

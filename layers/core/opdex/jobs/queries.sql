@@ -30,7 +30,7 @@ LEFT JOIN LATERAL (
 WHERE s.catalog_id = %(catalog_id)s
   AND (%(spec_name)s::text IS NULL OR s.spec_name = %(spec_name)s)
   AND (%(after)s::text IS NULL OR s.spec_name > %(after)s)
-ORDER BY s.spec_name LIMIT %(limit)s
+ORDER BY s.spec_name LIMIT %(limit)s;
 
 -- name: embedding_health
 SELECT s.catalog_id, count(*) AS specs_total,
@@ -41,10 +41,10 @@ SELECT s.catalog_id, count(*) AS specs_total,
 FROM specs s
 LEFT JOIN LATERAL (SELECT jobs.status FROM jobs WHERE jobs.spec_id = s.id ORDER BY -jobs.id LIMIT 1) j ON true
 WHERE s.catalog_id = %(catalog_id)s
-GROUP BY s.catalog_id
+GROUP BY s.catalog_id;
 
 -- name: job
-SELECT * FROM jobs WHERE id = %(job_id)s
+SELECT * FROM jobs WHERE id = %(job_id)s;
 
 -- name: jobs_of_catalog
 -- Each status has a stretch of the index jobs_by_catalog, which is by -id; the newest of each are merged.
@@ -55,7 +55,7 @@ CROSS JOIN LATERAL (
     WHERE catalog_id = %(catalog_id)s AND status = wanted.status AND -id > - %(before)s::bigint
     ORDER BY -id LIMIT %(limit)s
 ) newest
-ORDER BY id DESC LIMIT %(limit)s
+ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: jobs_of_spec
 -- Those of the spec that has the name, by jobs_by_spec, and of deleted ones that had it.
@@ -72,13 +72,13 @@ SELECT * FROM (
         ORDER BY id DESC LIMIT %(limit)s
     )
 ) newest
-ORDER BY id DESC LIMIT %(limit)s
+ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: events_of_job
 -- The newest thousand, oldest first: an answer of a Lambda has a limit.
 SELECT at, event, detail
 FROM (SELECT * FROM job_events WHERE job_id = %(job_id)s ORDER BY id DESC LIMIT 1000) newest
-ORDER BY id
+ORDER BY id;
 
 -- name: catalog_exists
-SELECT id FROM catalogs WHERE id = %(catalog_id)s
+SELECT id FROM catalogs WHERE id = %(catalog_id)s;

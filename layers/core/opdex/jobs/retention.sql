@@ -18,7 +18,7 @@ WITH looked_at AS MATERIALIZED (
 )
 SELECT id, count(*) OVER () = %(batch)s AND is_old AS more, (SELECT count(*) FROM forgotten) AS forgotten
 FROM looked_at
-ORDER BY id DESC LIMIT 1
+ORDER BY id DESC LIMIT 1;
 
 -- name: forget_revisions
 -- One that is neither current nor published never becomes so again; it is old once a newer one is. Row by row and by their
@@ -50,7 +50,7 @@ WITH looked_at AS MATERIALIZED (
 )
 SELECT spec_id, revision, count(*) OVER () = %(batch)s AS more, (SELECT count(*) FROM forgotten) AS forgotten
 FROM looked_at
-ORDER BY spec_id DESC, revision DESC LIMIT 1
+ORDER BY spec_id DESC, revision DESC LIMIT 1;
 
 -- name: operations_after
 -- The revisions that operations were stored with, one jump of the primary key for each, and whether no revision has them:
@@ -78,17 +78,17 @@ LEFT JOIN LATERAL (
       AND coalesce(original_revision, revision) = stored.revision
     LIMIT 1
 ) r ON true
-ORDER BY stored.number
+ORDER BY stored.number;
 
 -- name: forget_operations
 DELETE FROM stored_operations WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM stored_operations
     WHERE spec_id = %(spec_id)s AND revision = %(revision)s
     FOR UPDATE SKIP LOCKED
-))
+));
 
 -- name: models
-SELECT id FROM models ORDER BY id
+SELECT id FROM models ORDER BY id;
 
 -- name: vectors_after
 -- LIMIT 1 keeps to the index, whatever the planner thinks of the tables.
@@ -98,12 +98,12 @@ FROM (
     ORDER BY text_hash LIMIT %(batch)s
 ) v
 LEFT JOIN LATERAL (SELECT text_hash FROM stored_operations WHERE text_hash = v.text_hash LIMIT 1) o ON true
-ORDER BY v.text_hash
+ORDER BY v.text_hash;
 
 -- name: shut_uploads_out
 -- An upload shares this lock from its look at the vectors to its commit: its operations are seen from then on. False
 -- where one is at it.
-SELECT pg_try_advisory_xact_lock('vectors'::regclass::bigint) AS is_shut
+SELECT pg_try_advisory_xact_lock('vectors'::regclass::bigint) AS is_shut;
 
 -- name: forget_vectors
 WITH doomed AS (
@@ -115,4 +115,4 @@ WITH doomed AS (
       AND o.text_hash IS NULL
     FOR UPDATE OF v SKIP LOCKED
 )
-DELETE FROM vectors v USING doomed WHERE v.model_id = %(model_id)s AND v.text_hash = doomed.text_hash
+DELETE FROM vectors v USING doomed WHERE v.model_id = %(model_id)s AND v.text_hash = doomed.text_hash;

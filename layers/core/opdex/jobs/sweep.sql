@@ -3,7 +3,7 @@
 -- name: due_parked
 SELECT id, spec_id FROM jobs
 WHERE next_try_at <= now() AND spec_id IS NOT NULL
-ORDER BY next_try_at LIMIT 100
+ORDER BY next_try_at LIMIT 100;
 
 -- name: gaps
 -- A current revision that is not published, with no open job and whose newest job neither failed nor was cancelled.
@@ -11,11 +11,11 @@ SELECT s.id AS spec_id FROM specs s
 LEFT JOIN LATERAL (SELECT j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY -j.id LIMIT 1) newest ON true
 WHERE (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
   AND (newest.status IS NULL OR newest.status = 'succeeded')
-ORDER BY s.id LIMIT 100
+ORDER BY s.id LIMIT 100;
 
 -- name: lock_spec
 -- A statement of its own: the check that follows sees what was committed while this one waited.
-SELECT id FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE
+SELECT id FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE;
 
 -- name: still_a_gap
 SELECT s.id FROM specs s
@@ -25,13 +25,13 @@ WHERE s.id = %(spec_id)s
       SELECT FROM jobs j
       WHERE j.id = (SELECT newest.id FROM jobs newest WHERE newest.spec_id = s.id ORDER BY -newest.id LIMIT 1)
         AND j.status <> 'succeeded'
-  )
+  );
 
 -- name: still_parked
-SELECT id FROM jobs WHERE id = %(id)s AND spec_id = %(spec_id)s AND next_try_at <= now()
+SELECT id FROM jobs WHERE id = %(id)s AND spec_id = %(spec_id)s AND next_try_at <= now();
 
 -- name: ready_jobs
 SELECT id AS job_id, correlation_id FROM jobs
 WHERE status = 'pending' AND ready_at <= now()
   AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
-ORDER BY ready_at, id LIMIT %(limit)s
+ORDER BY ready_at, id LIMIT %(limit)s;

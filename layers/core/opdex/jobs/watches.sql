@@ -8,8 +8,8 @@ SELECT j.status, j.lease_token::text AS lease_token, j.watch_round, j.correlatio
            ELSE greatest(j.ready_at, (SELECT until FROM cool_downs WHERE provider = %(provider)s))
        END - now()))::float8 AS seconds
 FROM jobs j
-WHERE j.id = %(job_id)s AND j.status IN ('pending', 'running')
+WHERE j.id = %(job_id)s AND j.status IN ('pending', 'running');
 
 -- name: watched
 UPDATE jobs SET watch_round = %(round)s
-WHERE id = %(job_id)s AND lease_token IS NOT DISTINCT FROM %(lease_token)s AND watch_round < %(round)s
+WHERE id = %(job_id)s AND lease_token IS NOT DISTINCT FROM %(lease_token)s AND watch_round < %(round)s;

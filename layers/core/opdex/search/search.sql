@@ -2,7 +2,7 @@
 
 -- name: snapshot
 -- Both channels and the rows they lead to are read at one moment: never a mixture of two publications.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
 
 -- name: lexical
 -- Any of the words will do; ts_rank with normalisation 1|32 divides by the logarithm of the length and ends below 1.
@@ -16,7 +16,7 @@ WHERE o.lexemes @@ query.terms
   AND (%(method)s::text IS NULL OR upper(o.method) = upper(%(method)s))
   AND (%(tag)s::text IS NULL OR %(tag)s = ANY (o.tags))
 ORDER BY score DESC, s.catalog_id, s.spec_name, o.position
-LIMIT %(depth)s
+LIMIT %(depth)s;
 
 -- name: semantic
 SELECT o.spec_id, o.revision, o.position, (1 - (v.embedding <=> %(vector)s::vector))::float8 AS score
@@ -29,13 +29,13 @@ WHERE s.published_model_id = %(model_id)s
   AND (%(method)s::text IS NULL OR upper(o.method) = upper(%(method)s))
   AND (%(tag)s::text IS NULL OR %(tag)s = ANY (o.tags))
 ORDER BY score DESC, s.catalog_id, s.spec_name, o.position
-LIMIT %(depth)s
+LIMIT %(depth)s;
 
 -- name: coverage
 SELECT count(*) AS specs, count(*) FILTER (WHERE s.published_model_id = %(model_id)s) AS indexed
 FROM specs s
 WHERE (%(catalogs)s::text[] IS NULL OR s.catalog_id = ANY (%(catalogs)s))
-  AND (%(specs)s::text[] IS NULL OR s.spec_name = ANY (%(specs)s))
+  AND (%(specs)s::text[] IS NULL OR s.spec_name = ANY (%(specs)s));
 
 -- name: found
 SELECT o.operation_id, o.method, o.path, o.summary, o.description, o.tags, o.deprecated, s.spec_name, s.catalog_id
@@ -43,4 +43,4 @@ FROM unnest(%(spec_ids)s::bigint[], %(revisions)s::int[], %(positions)s::int[])
      WITH ORDINALITY AS hit (spec_id, revision, position, rank)
 JOIN operations o USING (spec_id, revision, position)
 JOIN specs s ON s.id = o.spec_id
-ORDER BY hit.rank
+ORDER BY hit.rank;
