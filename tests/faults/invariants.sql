@@ -1,4 +1,5 @@
--- What must never be: each statement returns the rows that break it. What a name begins with says which figure it spoils.
+-- What must never be: each statement returns the rows that break it. What a name begins with says which figure it
+-- spoils.
 
 -- name: stuck_jobs_without_an_end
 SELECT id, status, attempts FROM jobs WHERE status IN ('pending', 'running');
@@ -19,7 +20,8 @@ SELECT * FROM fault_publications p WHERE starts_with(who, 'worker')
       SELECT FROM fault_journal j WHERE j.xact = p.xact AND j.spec_id = p.spec_id AND j.status = 'succeeded');
 
 -- name: half_job_that_succeeded_and_did_not_publish_exactly_once
-SELECT j.job_id, count(p.seq) FROM fault_journal j LEFT JOIN fault_publications p ON p.xact = j.xact AND p.spec_id = j.spec_id
+SELECT j.job_id, count(p.seq)
+FROM fault_journal j LEFT JOIN fault_publications p ON p.xact = j.xact AND p.spec_id = j.spec_id
 WHERE j.status = 'succeeded' AND starts_with(j.who, 'worker') AND NOT EXISTS (
     SELECT FROM fault_journal e WHERE e.job_id = j.job_id AND e.seq < j.seq AND e.status = 'succeeded')
 GROUP BY j.job_id HAVING count(p.seq) <> 1;
@@ -47,14 +49,16 @@ SELECT * FROM (
     FROM fault_journal WINDOW w AS (PARTITION BY job_id ORDER BY seq)) j
 WHERE was = 'running' AND (
     (status = 'running' AND lease_token <> held)
-    OR (status IN ('pending', 'failed', 'succeeded') AND who <> holder AND (error_code IS DISTINCT FROM 'worker_lost' OR began < until)));
+    OR (status IN ('pending', 'failed', 'succeeded') AND who <> holder
+        AND (error_code IS DISTINCT FROM 'worker_lost' OR began < until)));
 
 -- name: leases_two_live_ones_for_one_spec
 -- Of two jobs; a job has but one lease at a time. A job that was deleted with its spec is the spec's all the same.
 WITH spans AS (
     SELECT job_id, max(spec_id) OVER (PARTITION BY job_id) AS spec_id, status, seq,
            lead(seq) OVER (PARTITION BY job_id ORDER BY seq) AS until
-    FROM fault_journal)
+    FROM fault_journal
+)
 SELECT a.spec_id, a.job_id, b.job_id AS other FROM spans a JOIN spans b
   ON a.spec_id = b.spec_id AND a.job_id < b.job_id AND a.status = 'running' AND b.status = 'running'
  AND int8range(a.seq, a.until) && int8range(b.seq, b.until);
@@ -160,7 +164,8 @@ WHERE NOT EXISTS (
 
 -- name: repeated_more_answers_went_unwritten_than_were_under_way_and_one_chunk
 -- What is not written is sent again. A holder that ended its lease itself had written all that had come back.
--- What it had planned for and somebody else wrote meanwhile needs no writing; five seconds are for commits that take long.
+-- What it had planned for and somebody else wrote meanwhile needs no writing; five seconds are for commits that take
+-- long.
 WITH unwritten AS (
     SELECT c.* FROM fault_calls_of_leases c
     WHERE c.verdict = 'good' AND NOT EXISTS (

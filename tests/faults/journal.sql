@@ -1,5 +1,5 @@
--- The tests' own journal. Triggers write it, in the transaction of the change itself: every state that a job was ever in,
--- every publication, every vector made or forgotten. Nothing changes or deletes a row of it.
+-- The tests' own journal. Triggers write it, in the transaction of the change itself: every state that a job was ever
+-- in, every publication, every vector made or forgotten. Nothing changes or deletes a row of it.
 
 CREATE TABLE fault_journal (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -75,7 +75,9 @@ CREATE TRIGGER fault_keep BEFORE UPDATE OR DELETE ON fault_vectors EXECUTE FUNCT
 
 -- What the harness itself knows, written at the end of a run: whom it killed while what was held, whom it froze or gave
 -- calls a shorter time, and what the provider was asked and answered.
-CREATE TABLE fault_kills (who text NOT NULL, job_id bigint NOT NULL, lease_token uuid NOT NULL, at timestamptz NOT NULL);
+CREATE TABLE fault_kills (
+    who text NOT NULL, job_id bigint NOT NULL, lease_token uuid NOT NULL, at timestamptz NOT NULL
+);
 CREATE TABLE fault_freezes (who text NOT NULL);
 CREATE TABLE fault_calls (
     who text NOT NULL, began timestamptz NOT NULL, ended timestamptz NOT NULL,
@@ -84,7 +86,8 @@ CREATE TABLE fault_calls (
     texts text[] NOT NULL
 );
 
--- Each time that a job was held: by whom, from when, who ended it how, and whether that was because its lease had lapsed.
+-- Each time that a job was held: by whom, from when, who ended it how, and whether that was because its lease had
+-- lapsed.
 CREATE MATERIALIZED VIEW fault_leases AS
 WITH steps AS (
     SELECT *, lag(status) OVER w AS was, lag(attempts) OVER w AS attempts_before, lag(lease_expires_at) OVER w AS until

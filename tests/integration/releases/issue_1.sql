@@ -1,5 +1,5 @@
--- What the first release (tag issue-1) leaves in a database that its migrations 0001 to 0005 made: a spec that is searched,
--- one in the middle of its job, whose worker lives, and a key. In the SQL of that release.
+-- What the first release (tag issue-1) leaves in a database that its migrations 0001 to 0005 made: a spec that is
+-- searched, one in the middle of its job, whose worker lives, and a key. In the SQL of that release.
 
 UPDATE schema_migrations m SET sha256 = deployed.sha256
 FROM (VALUES
@@ -20,8 +20,8 @@ INSERT INTO specs (catalog_id, spec_name, source_kind, current_revision, publish
 VALUES ('catalog', 'searched', 'upload', 1, 1, 1), ('catalog', 'under-way', 'upload', 1, NULL, NULL);
 
 INSERT INTO revisions (spec_id, revision, content_sha256, content, bytes, title, openapi_version, operation_count)
-SELECT id, 1, encode(sha256(convert_to(spec_name, 'UTF8')), 'hex'), convert_to(spec_name, 'UTF8'), 9, spec_name, '3.0.3',
-       CASE spec_name WHEN 'searched' THEN 2 ELSE 12 END
+SELECT id, 1, encode(sha256(convert_to(spec_name, 'UTF8')), 'hex'), convert_to(spec_name, 'UTF8'), 9, spec_name,
+       '3.0.3', CASE spec_name WHEN 'searched' THEN 2 ELSE 12 END
 FROM specs;
 
 INSERT INTO operations (spec_id, revision, position, operation_id, method, path, summary, text, text_hash, name_words)

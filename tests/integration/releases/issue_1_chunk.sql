@@ -1,4 +1,5 @@
--- What a worker of the first release (tag issue-1) writes at the end of a chunk: progress under its lease, then vectors.
+-- What a worker of the first release (tag issue-1) writes at the end of a chunk: progress under its lease, then
+-- vectors.
 
 WITH progress AS (
     UPDATE jobs j SET

@@ -4,14 +4,17 @@ WITH ours AS (
     SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.reloptions
     FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')
+      AND NOT EXISTS (
+          SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e')
 ), functions AS (
     SELECT p.oid, p.proname
     FROM pg_proc p
     WHERE p.pronamespace = 'public'::regnamespace
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e')
+      AND NOT EXISTS (
+          SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e')
 )
-SELECT 'relation' AS kind, relname::text AS name, concat_ws(' ', relkind, relpersistence, reloptions) AS definition FROM ours
+SELECT 'relation' AS kind, relname::text AS name, concat_ws(' ', relkind, relpersistence, reloptions) AS definition
+FROM ours
 UNION ALL
 SELECT 'column', o.relname || '.' || a.attname,
        concat_ws(' ', row_number() OVER (PARTITION BY o.oid ORDER BY a.attnum), format_type(a.atttypid, a.atttypmod),
@@ -33,7 +36,8 @@ FROM ours o JOIN pg_trigger t ON t.tgrelid = o.oid AND NOT t.tgisinternal
 UNION ALL
 SELECT 'function', proname, pg_get_functiondef(oid) FROM functions
 UNION ALL
-SELECT 'statistics', stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxnamespace = 'public'::regnamespace
+SELECT 'statistics', stxname, pg_get_statisticsobjdef(oid)
+FROM pg_statistic_ext WHERE stxnamespace = 'public'::regnamespace
 UNION ALL
 SELECT 'extension', extname, extversion FROM pg_extension
 UNION ALL

@@ -15,7 +15,7 @@ SELECT id FROM specs WHERE catalog_id = %(source_id)s ORDER BY id FOR KEY SHARE;
 -- name: clone_specs
 -- One statement, so it sees one moment. The time of the next fetch goes along with the schedule, failures do not.
 WITH source AS MATERIALIZED (
-    SELECT * FROM specs WHERE id = ANY (%(spec_ids)s)
+    SELECT * FROM specs WHERE id = ANY(%(spec_ids)s)
 ), clones AS (
     INSERT INTO specs (catalog_id, spec_name, source_kind, source_url, given_base_path, etag, last_modified,
                        last_fetched_at, refresh_hours, next_fetch_at,
@@ -26,8 +26,8 @@ WITH source AS MATERIALIZED (
     FROM source ORDER BY id
     RETURNING id, spec_name
 )
-INSERT INTO revisions (spec_id, revision, original_spec_id, original_revision, content_sha256, content, bytes, base_path,
-                       title, openapi_version, operation_count, warnings, webhooks)
+INSERT INTO revisions (spec_id, revision, original_spec_id, original_revision, content_sha256, content, bytes,
+                       base_path, title, openapi_version, operation_count, warnings, webhooks)
 SELECT clones.id, r.revision, coalesce(r.original_spec_id, r.spec_id), coalesce(r.original_revision, r.revision),
        r.content_sha256, r.content, r.bytes, r.base_path, r.title, r.openapi_version, r.operation_count, r.warnings,
        r.webhooks

@@ -1,8 +1,8 @@
 -- Bringing a spec's current revision to search.
 
 -- name: hold_vectors
--- Until the commit no vector is deleted as unreferenced: nobody sees this transaction's operations yet. In a statement of
--- its own, so that the next one sees what was deleted before.
+-- Until the commit no vector is deleted as unreferenced: nobody sees this transaction's operations yet. In a statement
+-- of its own, so that the next one sees what was deleted before.
 SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint);
 
 -- name: publish_if_embedded

@@ -18,7 +18,7 @@ UPDATE specs SET
 WHERE id = (
     SELECT id FROM specs
     WHERE next_fetch_at <= now() AND source_kind = 'url'
-      AND split_part(source_url, '/', 3) <> ALL (%(slow_hosts)s::text[])
+      AND split_part(source_url, '/', 3) <> ALL(%(slow_hosts)s::text[])
     ORDER BY next_fetch_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING id AS spec_id, catalog_id, spec_name, current_revision AS revision, source_url, given_base_path, etag,

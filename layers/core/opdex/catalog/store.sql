@@ -36,7 +36,8 @@ DELETE FROM catalogs WHERE id = %(catalog_id)s;
 SELECT s.catalog_id, s.spec_name, s.source_kind, s.source_url, r.base_path, r.title, r.openapi_version, r.revision,
        r.content_sha256, r.bytes, r.operation_count, coalesce(p.operation_count, 0) AS embedding_count,
        s.created_at, s.updated_at, s.last_fetched_at, s.refresh_hours AS refresh_every_hours,
-       s.next_fetch_at AS next_refresh_at, s.last_fetch_error, s.last_fetch_error_code, s.last_fetch_failed_at, r.warnings,
+       s.next_fetch_at AS next_refresh_at, s.last_fetch_error, s.last_fetch_error_code, s.last_fetch_failed_at,
+       r.warnings,
        CASE WHEN %(spec_name)s::text IS NULL THEN '[]' ELSE r.webhooks END AS webhooks,
        jsonb_array_length(r.webhooks) AS webhook_count,
        CASE WHEN j.id IS NOT NULL THEN jsonb_build_object('id', j.id, 'status', j.status) END AS job

@@ -33,8 +33,8 @@ COPY stored_operations (spec_id, revision, position, operation_id, method, path,
                         text, text_hash, name_words) FROM STDIN;
 
 -- name: turn_to_revision
--- To the same one where nothing changed. What was known of the document's former source goes, and so does a schedule where
--- the new source is no URL.
+-- To the same one where nothing changed. What was known of the document's former source goes, and so does a schedule
+-- where the new source is no URL.
 UPDATE specs SET
     current_revision = %(revision)s,
     updated_at = CASE WHEN current_revision = %(revision)s THEN updated_at ELSE now() END,

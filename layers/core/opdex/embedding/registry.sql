@@ -11,7 +11,9 @@ made AS (
     ON CONFLICT (provider, model) DO UPDATE SET model = excluded.model
     RETURNING id, dimension
 )
-SELECT id, dimension FROM found UNION ALL SELECT id, dimension FROM made;
+SELECT id, dimension FROM found
+UNION ALL
+SELECT id, dimension FROM made;
 
 -- name: hold_vectors
 -- Waits for all that count vectors; they hold the same lock, shared, until they commit.

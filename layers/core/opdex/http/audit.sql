@@ -1,8 +1,9 @@
 -- The audit: who changed what over the API, and what it was before and after. Texts are cut, so that no entry is large.
 
 -- name: hold
--- Changes of one subject take turns, so that what one finds before is what the last one left. The lock is taken before any
--- other, and only one a transaction. A statement of its own: the next one sees what was committed while this one waited.
+-- Changes of one subject take turns, so that what one finds before is what the last one left. The lock is taken before
+-- any other, and only one a transaction. A statement of its own: the next one sees what was committed while this one
+-- waited.
 SELECT pg_advisory_xact_lock(hashtextextended(%(subject)s, 0));
 
 -- name: catalog
@@ -68,7 +69,7 @@ ORDER BY id DESC LIMIT %(limit)s;
 
 -- name: forget_entries
 -- By id, which is by age; what another pass is at just now is left to it.
-DELETE FROM audit WHERE id = ANY (ARRAY(
+DELETE FROM audit WHERE id = ANY(ARRAY(
     SELECT id FROM (SELECT id, at FROM audit ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED) oldest
     WHERE at < now() - make_interval(days => %(days)s)
 ));

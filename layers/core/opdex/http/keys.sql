@@ -24,6 +24,6 @@ UPDATE keys SET last_used_at = now() WHERE id = (SELECT id FROM keys WHERE id = 
 
 -- name: keep_first_admin_key
 INSERT INTO keys (id, name, role, key_sha256) VALUES (%(id)s, 'First admin', 'admin', %(key_sha256)s)
-ON CONFLICT (id) DO UPDATE SET role = 'admin', key_sha256 = EXCLUDED.key_sha256, expires_at = NULL, last_used_at = NULL
-WHERE keys.key_sha256 <> EXCLUDED.key_sha256 OR keys.role <> 'admin' OR keys.expires_at IS NOT NULL
+ON CONFLICT (id) DO UPDATE SET role = 'admin', key_sha256 = excluded.key_sha256, expires_at = NULL, last_used_at = NULL
+WHERE keys.key_sha256 <> excluded.key_sha256 OR keys.role <> 'admin' OR keys.expires_at IS NOT NULL
 RETURNING id;

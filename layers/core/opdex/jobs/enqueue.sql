@@ -1,7 +1,8 @@
 -- What clients do to jobs: open, upgrade, cancel, try again.
 
 -- name: open
-INSERT INTO jobs (spec_id, catalog_id, spec_name, kind, revision, operation_count, fresh_after, parkings, correlation_id)
+INSERT INTO jobs (spec_id, catalog_id, spec_name, kind, revision, operation_count, fresh_after, parkings,
+                  correlation_id)
 SELECT s.id, s.catalog_id, s.spec_name, %(kind)s, s.current_revision, r.operation_count,
        CASE WHEN %(fresh)s THEN clock_timestamp() ELSE earlier.fresh_after END,
        CASE WHEN %(kind)s = 'reconciler' THEN coalesce(earlier.parkings + 1, 0) ELSE 0 END,

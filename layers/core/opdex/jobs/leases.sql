@@ -33,7 +33,7 @@ WITH ready AS (
     WHERE j.status = 'pending' AND j.ready_at <= now()
       AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
     ORDER BY j.ready_at, j.id LIMIT 1
-    FOR UPDATE OF j SKIP LOCKED FOR NO KEY UPDATE OF s SKIP LOCKED
+    FOR UPDATE OF j SKIP LOCKED FOR NO KEY UPDATE OF s SKIP LOCKED -- noqa: PRS
 ), claimed AS (
     UPDATE jobs j SET
         status = 'running', attempts = greatest(j.attempts, 1), slices = j.slices + 1,
@@ -58,19 +58,20 @@ FROM claimed, (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint))
 SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint);
 
 -- name: publish_ready
--- What misses nothing is claimed and published in one. A revision that came in this very moment is not seen yet, and left.
--- Vector by vector, which ends at the first that is missing, and whose plan, once made, is right for tables of any size.
+-- What misses nothing is claimed and published in one. A revision that came in this very moment is not seen yet, and
+-- left. Vector by vector, which ends at the first that is missing, and whose plan, once made, is right for tables of
+-- any size.
 WITH ready AS (
     SELECT j.id, j.spec_id, s.current_revision AS revision, j.fresh_after
     FROM jobs j JOIN specs s ON s.id = j.spec_id
     WHERE j.status = 'pending' AND j.ready_at <= now()
       AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
     ORDER BY j.ready_at, j.id LIMIT 1
-    FOR UPDATE OF j SKIP LOCKED FOR NO KEY UPDATE OF s SKIP LOCKED
+    FOR UPDATE OF j SKIP LOCKED FOR NO KEY UPDATE OF s SKIP LOCKED -- noqa: PRS
 ), ended AS (
     UPDATE jobs j SET
-        status = 'succeeded', attempts = greatest(j.attempts, 1), slices = j.slices + 1, last_error = '', error_code = NULL,
-        revision = r.revision, operation_count = r.operation_count,
+        status = 'succeeded', attempts = greatest(j.attempts, 1), slices = j.slices + 1,
+        last_error = '', error_code = NULL, revision = r.revision, operation_count = r.operation_count,
         reused = CASE WHEN j.planned_revision = r.revision AND j.planned_model_id = %(model_id)s
                       THEN j.reused ELSE r.operation_count END,
         started_at = coalesce(j.started_at, now()), completed_at = now(), updated_at = now()
@@ -133,8 +134,8 @@ UPDATE jobs j SET
     slice_embedded = CASE WHEN before THEN greatest(j.embedded_so_far, %(embedded)s) ELSE %(embedded)s END,
     attempts = greatest(j.attempts, 1), slice_started_at = now(), updated_at = now()
 FROM (
-    SELECT id, planned_revision IS NOT DISTINCT FROM %(revision)s
-           AND planned_model_id IS NOT DISTINCT FROM %(model_id)s AS before
+    SELECT id, (planned_revision IS NOT DISTINCT FROM %(revision)s
+                AND planned_model_id IS NOT DISTINCT FROM %(model_id)s) AS before
     FROM jobs WHERE id = %(job_id)s FOR UPDATE
 ) locked
 WHERE j.id = locked.id AND j.lease_token = %(lease_token)s AND j.status = 'running'
@@ -167,7 +168,7 @@ RETURNING id;
 SELECT s.current_revision, j.fresh_after,
     (SELECT extract(epoch FROM until - now())::float8 FROM cool_downs
      WHERE provider = %(provider)s AND until > now()) AS cool_down_seconds,
-    EXISTS (
+    EXISTS(
         SELECT FROM (
             SELECT operation_count - embedded_so_far AS to_do FROM jobs
             WHERE status = 'pending' AND ready_at <= now() ORDER BY ready_at, id LIMIT 100
@@ -226,7 +227,8 @@ RETURNING attempts, extract(epoch FROM ready_at - now())::float8 AS seconds;
 -- name: fail
 UPDATE jobs SET
     status = 'failed', lease_expires_at = NULL, last_error = %(message)s, error_code = %(code)s,
-    next_try_at = CASE WHEN %(parked)s THEN now() + make_interval(secs => least(86400, 600 * 2 ^ least(20, parkings))) END,
+    next_try_at = CASE WHEN %(parked)s
+                       THEN now() + make_interval(secs => least(86400, 600 * 2 ^ least(20, parkings))) END,
     completed_at = now(), updated_at = now()
 WHERE id = %(job_id)s AND lease_token = %(lease_token)s AND status = 'running'
 RETURNING next_try_at;

@@ -52,7 +52,7 @@ SELECT newest.*
 FROM unnest(%(statuses)s::text[]) AS wanted (status)
 CROSS JOIN LATERAL (
     SELECT * FROM jobs
-    WHERE catalog_id = %(catalog_id)s AND status = wanted.status AND -id > - %(before)s::bigint
+    WHERE catalog_id = %(catalog_id)s AND status = wanted.status AND -id > -%(before)s::bigint
     ORDER BY -id LIMIT %(limit)s
 ) newest
 ORDER BY id DESC LIMIT %(limit)s;
@@ -63,12 +63,14 @@ SELECT * FROM (
     (
         SELECT * FROM jobs
         WHERE spec_id = (SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s)
-          AND status = ANY (%(statuses)s) AND -id > - %(before)s::bigint
+          AND status = ANY(%(statuses)s) AND -id > -%(before)s::bigint
         ORDER BY -id LIMIT %(limit)s
-    ) UNION ALL (
+    )
+    UNION ALL
+    (
         SELECT * FROM jobs
         WHERE spec_id IS NULL AND catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s
-          AND status = ANY (%(statuses)s) AND id < %(before)s
+          AND status = ANY(%(statuses)s) AND id < %(before)s
         ORDER BY id DESC LIMIT %(limit)s
     )
 ) newest

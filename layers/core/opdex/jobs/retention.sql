@@ -21,8 +21,8 @@ FROM looked_at
 ORDER BY id DESC LIMIT 1;
 
 -- name: forget_revisions
--- One that is neither current nor published never becomes so again; it is old once a newer one is. Row by row and by their
--- place, so that no plan reads the table whole.
+-- One that is neither current nor published never becomes so again; it is old once a newer one is. Row by row and by
+-- their place, so that no plan reads the table whole.
 WITH looked_at AS MATERIALIZED (
     SELECT spec_id, revision FROM revisions
     WHERE (spec_id, revision) > (%(spec_id)s, %(revision)s)
@@ -46,21 +46,23 @@ WITH looked_at AS MATERIALIZED (
         FOR UPDATE OF r SKIP LOCKED
     ) r
 ), forgotten AS (
-    DELETE FROM revisions WHERE ctid = ANY (ARRAY(SELECT place FROM doomed)) RETURNING revision
+    DELETE FROM revisions WHERE ctid = ANY(ARRAY(SELECT place FROM doomed)) RETURNING revision
 )
 SELECT spec_id, revision, count(*) OVER () = %(batch)s AS more, (SELECT count(*) FROM forgotten) AS forgotten
 FROM looked_at
 ORDER BY spec_id DESC, revision DESC LIMIT 1;
 
 -- name: operations_after
--- The revisions that operations were stored with, one jump of the primary key for each, and whether no revision has them:
--- that one is gone, and so are its clones. Then none ever will: a clone is made only of a revision that is there.
+-- The revisions that operations were stored with, one jump of the primary key for each, and whether no revision has
+-- them: that one is gone, and so are its clones. Then none ever will: a clone is made only of a revision that is there.
 WITH RECURSIVE stored AS (
     (
         SELECT spec_id, revision, 1 AS number FROM stored_operations
         WHERE (spec_id, revision) > (%(spec_id)s, %(revision)s)
         ORDER BY spec_id, revision LIMIT 1
-    ) UNION ALL (
+    )
+    UNION ALL
+    (
         SELECT following.spec_id, following.revision, stored.number + 1
         FROM stored CROSS JOIN LATERAL (
             SELECT o.spec_id, o.revision FROM stored_operations o
@@ -81,7 +83,7 @@ LEFT JOIN LATERAL (
 ORDER BY stored.number;
 
 -- name: forget_operations
-DELETE FROM stored_operations WHERE ctid = ANY (ARRAY(
+DELETE FROM stored_operations WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM stored_operations
     WHERE spec_id = %(spec_id)s AND revision = %(revision)s
     FOR UPDATE SKIP LOCKED
@@ -110,7 +112,7 @@ WITH doomed AS (
     SELECT v.text_hash
     FROM vectors v
     LEFT JOIN LATERAL (SELECT text_hash FROM stored_operations WHERE text_hash = v.text_hash LIMIT 1) o ON true
-    WHERE v.model_id = %(model_id)s AND v.text_hash = ANY (%(text_hashes)s::bytea[])
+    WHERE v.model_id = %(model_id)s AND v.text_hash = ANY(%(text_hashes)s::bytea[])
       AND v.made_at < now() - make_interval(days => %(days)s)
       AND o.text_hash IS NULL
     FOR UPDATE OF v SKIP LOCKED
