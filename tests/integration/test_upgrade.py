@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from local.postgres import EmbeddedPostgres
 from opdex.database import Connection
 from opdex.http.keys_store import find_key
 from opdex.migrations import migrate
 from tests.integration.engine import Engine
+from tests.migrated_server import EMPTY, MigratedServer
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 _NAMES = sorted(path.name for path in _MIGRATIONS.glob("*.sql"))
@@ -64,11 +64,12 @@ def _schema(connection: Connection) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def schema_of_a_new_database(postgres: EmbeddedPostgres) -> list[dict[str, Any]]:
+def schema_of_a_new_database(postgres: MigratedServer) -> list[dict[str, Any]]:
     """Migrated itself, not cloned: settings of a database are not cloned with it."""
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as administrator:
-        administrator.execute("CREATE DATABASE migrated_at_once TEMPLATE template0")
-    with psycopg.connect(postgres.url("migrated_at_once"), autocommit=True, row_factory=dict_row) as connection:
+    with (
+        postgres.new_database(EMPTY) as url,
+        psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection,
+    ):
         migrate(connection, _MIGRATIONS)
         return _schema(connection)
 
