@@ -74,7 +74,7 @@ faults: $(READY)  ## Try to break the engine, for MINUTES=10; SEED= repeats a ru
 fuzz: $(READY)  ## Send the API what nobody should, for MINUTES=10; SEED= repeats a run, OPDEX_CORPUS= names documents
 	$(PYTHON) -m tests.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-docs: $(READY)  ## Make docs/configuration.md of the template, the settings and the commands
+docs: $(READY)  ## Make docs/configuration.md and docs/costs.md of code, template and figures
 	@$(PYTHON) -m docs.pages
 
 lock: $(READY)  ## Lock the dependencies again; hosts are neutral, so that any index will do

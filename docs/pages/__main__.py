@@ -1,10 +1,6 @@
 """`make docs`: writes the pages that are made from the code."""
 
-from docs.pages import configuration
-from local.build import PROJECT
-
-PAGES = {"configuration.md": configuration.page}
+from docs.pages.writing import write_pages
 
 if __name__ == "__main__":
-    for name, page in PAGES.items():
-        (PROJECT / "docs" / name).write_text(page(), "utf-8")
+    write_pages()

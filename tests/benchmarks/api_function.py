@@ -37,13 +37,16 @@ class Spent:
 
 
 class ApiFunction:
-    """One execution environment with these variables, a handler of gateway events. A context manager."""
+    """One execution environment with these variables, a handler of gateway events. A context manager.
+
+    Its log goes nowhere, or to a file.
+    """
 
     spent: Spent
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path | None = None) -> None:
         self._pipe, theirs = _PROCESSES.Pipe()
-        self._process = _PROCESSES.Process(target=_run, args=(theirs, dict(environment)), daemon=True)
+        self._process = _PROCESSES.Process(target=_run, args=(theirs, dict(environment), log), daemon=True)
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -61,9 +64,9 @@ class ApiFunction:
         return answer
 
 
-def _run(pipe: Connection, environment: dict[str, str]) -> None:
+def _run(pipe: Connection, environment: dict[str, str], log: Path | None) -> None:
     os.environ.update(environment)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT), 1)
     spent: Counter[str] = Counter()
     for kind, (module, name) in _TIMED.items():
         _time(spent, kind, import_module(module), name)
