@@ -10,6 +10,7 @@ READY := .venv/.ready
 RIVALS := .tools/rivals/.ready
 POSTGRES16 := .tools/postgres16/pgserver/pginstall/bin
 CHECKOV := .tools/checkov/.ready
+LOCALSTACK := .tools/localstack/.ready
 PYTHON3 = $(shell command -v python3.13 || command -v python3)
 NO_PYTHON = { echo "Opdex needs Python 3.13: install it, so that python3.13 is on PATH." >&2; exit 1; }
 
@@ -25,9 +26,9 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: docs help run invoke key test oldest check lock build deploy destroy bench faults fuzz clean
+.PHONY: docs help run invoke key test test-localstack oldest check lock build deploy destroy bench faults fuzz clean
 help:  ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
 run: $(READY)  ## Run everything on this machine; SPEC= PORT= DATA_DIR= WORKERS= EMBEDDING_PROVIDER= ... choose
 	@$(PYTHON) -m local
@@ -40,6 +41,9 @@ key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends
 
 test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator
 	$(PYTHON) -m pytest
+
+test-localstack: $(READY) $(if $(LOCALSTACK_ENDPOINT),,$(LOCALSTACK))  ## Run the end-to-end tests through LocalStack, that at LOCALSTACK_ENDPOINT= or its own
+	OPDEX_ROAD=localstack $(PYTHON) -m pytest tests/e2e -m localstack
 
 oldest: $(READY) $(POSTGRES16)  ## Run the tests of the SQL on the oldest Postgres that a wheel has, 16.2 (x86-64)
 	OPDEX_POSTGRES=$(POSTGRES16) $(PYTHON) -m pytest tests/integration
@@ -94,7 +98,7 @@ $(READY): pyproject.toml uv.lock .python-version $(filter .tools/%,$(UV))
 	@touch $@
 
 # Tools that want other versions than Opdex, each in an environment of its own.
-$(RIVALS) $(CHECKOV): .tools/%/.ready: uv.lock $(READY)
+$(RIVALS) $(CHECKOV) $(LOCALSTACK): .tools/%/.ready: uv.lock $(READY)
 	@echo "Installing $* into $(@D) ..." >&2
 	@test -x $(@D)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(@D)
 	@$(UV) export --quiet --frozen --no-emit-project --only-group $* | \

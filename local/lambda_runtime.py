@@ -1,6 +1,5 @@
 """Lambda's own runtime for Python, without Docker: the interface emulator of the SAM CLI's wheel, and awslambdaric."""
 
-import importlib.util
 import json
 import os
 import platform
@@ -9,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,17 +36,27 @@ class FunctionTimedOut(FunctionError):
 
 
 class LambdaRuntime:
-    """One execution environment of a built function. A context manager; one invocation at a time."""
+    """One execution environment of a built function. A context manager; one invocation at a time.
+
+    ``packages`` is where the runtime's own parts are installed, if not beside this interpreter.
+    """
 
     def __init__(
-        self, function: Path, layers: Sequence[Path], folder: Path, environment: Mapping[str, str], timeout_seconds: int
+        self,
+        function: Path,
+        layers: Sequence[Path],
+        folder: Path,
+        environment: Mapping[str, str],
+        timeout_seconds: int,
+        packages: Path | None = None,
     ) -> None:
         self._function = function
         self._timeout_seconds = timeout_seconds
         self._log = folder / f"{function.name}.log"
         runtime = folder / "runtime"
         if not runtime.exists():
-            _copy_runtime(runtime)
+            _copy_runtime(runtime, packages)
+        self._emulator = _emulator(packages)
         self._address = f"127.0.0.1:{free_port()}"
         self._environment = {
             "PATH": os.defpath,
@@ -67,7 +77,7 @@ class LambdaRuntime:
         # -S: not even the interpreter's own site-packages.
         bootstrap = [str(Path(sys.base_prefix, "bin", "python3.13")), "-S", "-m", "awslambdaric", "handler.handler"]
         self._process = Process(
-            [*privileges(os.geteuid()), _emulator(), *addresses, *bootstrap],
+            [*privileges(os.geteuid()), self._emulator, *addresses, *bootstrap],
             log=self._log,
             environment=self._environment,
             cwd=self._function,
@@ -84,7 +94,9 @@ class LambdaRuntime:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                answer = httpx.post(address, json=event, timeout=self._timeout_seconds + _START_SECONDS)
+                answer = httpx.post(
+                    address, json=event, timeout=self._timeout_seconds + _START_SECONDS, trust_env=False
+                )
                 break
             except httpx.ConnectError:
                 if time.monotonic() > deadline:
@@ -103,23 +115,23 @@ class LambdaRuntime:
         return self._log.read_text(errors="replace")
 
 
-def _copy_runtime(folder: Path) -> None:
+def _copy_runtime(folder: Path, packages: Path | None) -> None:
     folder.mkdir()
     for name in _RUNTIME_PACKAGES:
-        origin = _origin(name)
+        origin = _origin(name, packages)
         if origin.name == "__init__.py":
             shutil.copytree(origin.parent, folder / name)
         else:
             shutil.copy(origin, folder)
 
 
-def _emulator() -> Path:
+def _emulator(packages: Path | None) -> Path:
     machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return _origin("samcli").parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
+    return _origin("samcli", packages).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
 
 
-def _origin(package: str) -> Path:
-    found = importlib.util.find_spec(package)
+def _origin(package: str, packages: Path | None) -> Path:
+    found = PathFinder.find_spec(package, None if packages is None else [str(packages)])
     if found is None or found.origin is None:
         raise LocalRunError(f"The package {package} is missing: run `make invoke`, which installs what is needed.")
     return Path(found.origin)

@@ -1,12 +1,17 @@
-"""The whole system, deployed to the emulator once for all end-to-end tests."""
+"""The whole system, deployed once for all end-to-end tests: to the emulator, or to LocalStack as OPDEX_ROAD says."""
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import pytest
 
-from tests.e2e.system import started_system
+from local.deployment import STACK
+from tests.e2e.system import Start, System, started_system
+from tests.localstack.server import running_localstack
+from tests.localstack.system import deployed_system
 from tests.ollama_server import OllamaServer
 
 _SECONDS_PER_TEXT = 0.1  # fifty operations take five seconds on any machine, and five polls of the portal
@@ -21,13 +26,33 @@ def _ctrl_c_reaches_what_is_started() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def running_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """What starts a system for a block, where OPDEX_ROAD says."""
+    with ExitStack() as stack:
+
+        def on_the_emulator(
+            name: str, parameters: Mapping[str, str], variables: Mapping[str, str]
+        ) -> AbstractContextManager[System]:
+            options = [f"--{option.lower().replace('_', '-')}={value}" for option, value in parameters.items()]
+            options += [f"--function-variable={variable}={value}" for variable, value in variables.items()]
+            return started_system(tmp_path_factory.mktemp(name), *options)
+
+        def on_localstack(
+            name: str, parameters: Mapping[str, str], variables: Mapping[str, str]
+        ) -> AbstractContextManager[System]:
+            return deployed_system(localstack, tmp_path_factory.mktemp(name), name, parameters, variables)
+
+        if os.environ.get("OPDEX_ROAD") == "localstack":
+            localstack = stack.enter_context(running_localstack(tmp_path_factory.mktemp("localstack")))
+            yield on_localstack
+        else:
+            yield on_the_emulator
+
+
+@pytest.fixture(scope="session")
+def running_system(start: Start) -> Iterator[dict[str, Any]]:
     """What endpoint.json says of a system with the template's defaults, but for a provider of known slowness."""
     with OllamaServer(seconds_per_text=_SECONDS_PER_TEXT, calls_at_once=1) as server:
-        options = (
-            "--embedding-provider=ollama",
-            f"--embedding-url={server.url}",
-            "--function-variable=EMBEDDING_CHUNK_SECONDS=0.5",
-        )
-        with started_system(tmp_path_factory.mktemp("running"), *options) as system:
+        parameters = {"EMBEDDING_PROVIDER": "ollama", "EMBEDDING_URL": server.url}
+        with start(STACK, parameters, {"EMBEDDING_CHUNK_SECONDS": "0.5"}) as system:
             yield system.endpoint

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class System:
     def statuses(self, catalog_id: str) -> list[dict[str, Any]]:
         answer = self.call("GET", f"/api-catalogs/{catalog_id}/embedding-status")
         return list(answer["specs"])
+
+
+# A stack's name, the template's parameters and what the functions see beside them, each by variable name.
+type Start = Callable[[str, Mapping[str, str], Mapping[str, str]], AbstractContextManager[System]]
 
 
 def document(kind: str, count: int) -> bytes:

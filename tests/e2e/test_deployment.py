@@ -6,6 +6,10 @@ import boto3
 import httpx
 import pytest
 
+from local.deployment import STACK
+
+on_localstack = pytest.mark.localstack
+
 
 def _client(running_system: dict[str, Any], service: str) -> Any:
     session = boto3.session.Session("test", "test", region_name="us-east-1")
@@ -19,14 +23,20 @@ def functions(running_system: dict[str, Any]) -> Any:
 
 def _names(functions: Any) -> dict[str, str]:
     """Return each function's name by its logical id."""
-    return {f["FunctionName"].split("-")[1]: f["FunctionName"] for f in functions.list_functions()["Functions"]}
+    return {function["FunctionName"].split("-")[1]: function["FunctionName"] for function in _ours(functions)}
 
 
+def _ours(functions: Any) -> list[dict[str, Any]]:
+    return [f for f in functions.list_functions()["Functions"] if f["FunctionName"].startswith(f"{STACK}-")]
+
+
+@on_localstack
 def test_one_worker_is_reserved_when_nothing_is_said(functions: Any) -> None:
     reserved = functions.get_function_concurrency(FunctionName=_names(functions)["EmbedFunction"])
     assert reserved["ReservedConcurrentExecutions"] == 1
 
 
+@on_localstack
 def test_only_the_embed_function_may_wake_itself_when_deployed(functions: Any) -> None:
     allowed = {
         logical_id: functions.get_function_recursion_config(FunctionName=name)["RecursiveLoop"]
@@ -40,15 +50,19 @@ def test_only_the_embed_function_may_wake_itself_when_deployed(functions: Any) -
     }
 
 
+@on_localstack
 def test_event_source_takes_two_at_once_when_there_is_one_worker(functions: Any) -> None:
-    (source,) = functions.list_event_source_mappings()["EventSourceMappings"]
+    (source,) = functions.list_event_source_mappings(FunctionName=_names(functions)["EmbedFunction"])[
+        "EventSourceMappings"
+    ]
     assert source["ScalingConfig"] == {"MaximumConcurrency": 2}
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+@on_localstack
 def test_queues_refuse_what_comes_without_tls_when_deployed(running_system: dict[str, Any]) -> None:
     sqs = _client(running_system, "sqs")
-    for url in sqs.list_queues()["QueueUrls"]:
+    for url in sqs.list_queues(QueueNamePrefix=f"{STACK}-")["QueueUrls"]:
         policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
         assert '"aws:SecureTransport"' in policy
 
@@ -69,13 +83,15 @@ def test_logs_are_kept_for_a_month_when_nothing_is_said(running_system: dict[str
     }
 
 
+@on_localstack
 def test_metrics_go_to_the_stacks_namespace_when_deployed(functions: Any) -> None:
-    environments = [f["Environment"]["Variables"] for f in functions.list_functions()["Functions"]]
+    environments = [f["Environment"]["Variables"] for f in _ours(functions)]
     assert {variables["POWERTOOLS_METRICS_NAMESPACE"] for variables in environments} == {"opdex"}
 
 
+@on_localstack
 def test_functions_are_in_no_vpc_when_no_subnets_are_given(functions: Any) -> None:
-    assert not any(f.get("VpcConfig", {}).get("SubnetIds") for f in functions.list_functions()["Functions"])
+    assert not any(f.get("VpcConfig", {}).get("SubnetIds") for f in _ours(functions))
 
 
 @pytest.mark.parametrize("foreign", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
