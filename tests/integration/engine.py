@@ -68,10 +68,10 @@ class ScriptedEmbedder:
         self.script(texts)
         self.calls.append(list(texts))
         threading.Event().wait(self.seconds_a_call)
-        return [self.embed_query(text) for text in texts]
+        return self.embed_queries(texts)
 
-    def embed_query(self, text: str) -> Vector:
-        return [byte / 255 + 0.01 for byte in hashlib.sha256(text.encode()).digest()[:8]]
+    def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
+        return [[byte / 255 + 0.01 for byte in hashlib.sha256(text.encode()).digest()[:8]] for text in texts]
 
     def probe(self) -> None:
         if not self.reachable:
@@ -108,8 +108,11 @@ class Engine:
         self.database.close()
 
     def upload(self, spec_name: str, summaries: Iterable[str], catalog_id: str = CATALOG) -> Upload:
+        """Store a document of these summaries."""
+        return self.store(spec_name, document(summaries), catalog_id)
+
+    def store(self, spec_name: str, raw: bytes, catalog_id: str = CATALOG) -> Upload:
         """Store a document as the HTTP route does."""
-        raw = document(summaries)
         try:
             with self.database.transaction() as c:
                 create_catalog(c, id=catalog_id, name=catalog_id, version="1")

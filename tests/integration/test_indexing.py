@@ -202,7 +202,7 @@ def test_nothing_is_written_when_the_lease_was_rotated(engine: Engine) -> None:
     engine.sql("UPDATE jobs SET lease_token = gen_random_uuid() WHERE id = %s", job_id)
     before = engine.sql("SELECT * FROM jobs")
 
-    chunk = [(text, engine.embedder.embed_query(text.text)) for text in plan.missing]
+    chunk = [(text, engine.embedder.embed_queries([text.text])[0]) for text in plan.missing]
     error = LeaseLost("lost")
     late_writes = [
         lambda c: leases.record(
@@ -253,7 +253,7 @@ def test_counter_is_left_alone_when_a_job_is_handed_back_retried_or_ended(engine
     def claim_and_record() -> leases.Claim:
         held = _claim(engine)
         plan = _plan(engine, held, model)
-        chunk = [(plan.missing[0], engine.embedder.embed_query(plan.missing[0].text))]
+        chunk = [(plan.missing[0], engine.embedder.embed_queries([plan.missing[0].text])[0])]
         engine.transact(
             lambda c: leases.record(
                 c,

@@ -496,7 +496,7 @@ def test_slow_text_is_given_a_second_slice_when_a_worker_vanished_before(engine:
 
 def test_attempt_is_spent_at_once_when_the_database_refuses_for_good(engine: Engine) -> None:
     job_id = engine.job_id("users", things(1))
-    engine.embedder.embed_query = lambda text: [1.0] * 16_001  # type: ignore[method-assign]
+    engine.embedder.embed_queries = lambda texts: [[1.0] * 16_001 for _ in texts]  # type: ignore[method-assign]
 
     assert engine.worker().outcomes() == ["retried"]
     assert engine.job(job_id).error_code == "database_failed"

@@ -13,7 +13,8 @@ from opdex.errors import JobNotFound, ProviderRefused
 from opdex.jobs import enqueue, retention
 from opdex.jobs.retention import Forgotten, apply_retention
 from opdex.openapi import describe
-from opdex.search import SearchRequest, search
+from opdex.search import SearchRequest
+from opdex.search.searcher import Searcher
 from tests.gateway import LambdaContext
 from tests.integration.engine import CATALOG, Engine, document, things, wait_until
 
@@ -210,7 +211,8 @@ def test_vectors_go_when_their_revision_went(engine: Engine) -> None:
     assert _retain(engine) == Forgotten(jobs=1, revisions=1, operations=2, vectors=1)
 
     assert _published_without_vector(engine) == []
-    answer = search(engine.database, lambda: engine.embedder, SearchRequest(q="added", ranking="semantic"))
+    searcher = Searcher(engine.database, lambda: engine.embedder, cache_bytes=1_000_000)
+    answer = searcher.search(SearchRequest(q="added", ranking="semantic"))
     assert {operation.summary for operation in answer.operations} == {"kept", "added"}
 
 

@@ -1,5 +1,6 @@
 """Search over real rows: channels, filters, fusion, and what readers see while a spec is re-indexed."""
 
+import json
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +8,19 @@ from typing import Any
 import pytest
 
 from opdex.errors import ConfigurationError, OpdexError, ProviderTimeout
-from opdex.search import SearchAnswer, SearchRequest, search
+from opdex.search import SearchAnswer, SearchRequest
+from opdex.search.searcher import Searcher
 from tests.integration.engine import Engine, ScriptedEmbedder, things
 
 _PETS = ["List all pets", "Create a pet", "Delete the owner of a shop", "Find stores near a place"]
 
 
 def _search(engine: Engine, q: str, **request: Any) -> SearchAnswer:
-    return search(engine.database, lambda: engine.embedder, SearchRequest(q=q, **request))
+    return _searcher(engine).search(SearchRequest(q=q, **request))
+
+
+def _searcher(engine: Engine) -> Searcher:
+    return Searcher(engine.database, lambda: engine.embedder, cache_bytes=1_000_000)
 
 
 def _paths(answer: SearchAnswer) -> list[str]:
@@ -63,7 +69,8 @@ def test_answer_is_lexical_with_a_note_when_the_query_cannot_be_embedded(
     def broken() -> ScriptedEmbedder:
         raise error
 
-    answer = search(pets.database, broken, SearchRequest(q="list pets", ranking=ranking))
+    searcher = Searcher(pets.database, broken, cache_bytes=1_000_000)
+    answer = searcher.search(SearchRequest(q="list pets", ranking=ranking))
 
     assert _paths(answer)[0] == "/things/0"
     assert answer.ranking == "lexical"
@@ -80,7 +87,7 @@ def test_answer_is_lexical_with_a_note_when_the_spec_is_not_indexed_yet(engine: 
 
 
 def test_answer_is_lexical_with_a_note_when_the_model_answers_another_dimension(pets: Engine) -> None:
-    pets.embedder.embed_query = lambda text: [1.0, 0.0]  # type: ignore[method-assign]
+    pets.embedder.embed_queries = lambda texts: [[1.0, 0.0] for _ in texts]  # type: ignore[method-assign]
 
     answer = _search(pets, "list pets")
 
@@ -90,7 +97,9 @@ def test_answer_is_lexical_with_a_note_when_the_model_answers_another_dimension(
 
 
 def test_method_is_found_when_it_is_no_usual_one(pets: Engine) -> None:
-    pets.sql("UPDATE stored_operations SET method = 'pUrge' WHERE path = '/things/0'")
+    paths = {"/things/0": {"additionalOperations": {"pUrge": {"summary": "Drop the pages of a pet"}}}}
+    pets.store("caches", json.dumps({"openapi": "3.2.0", "info": {"title": "Caches"}, "paths": paths}).encode())
+
     assert _paths(_search(pets, "pet", method="purge")) == ["/things/0"]
 
 

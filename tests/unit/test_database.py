@@ -102,5 +102,5 @@ def unused_tcp_port_url() -> str:
 def test_statements_are_told_apart_by_name_when_a_file_has_several() -> None:
     statements = load_statements("opdex.search", "search.sql")
 
-    assert {"lexical", "semantic", "found"} <= statements.keys()
+    assert {"scope", "cosines", "found"} <= statements.keys()
     assert statements["found"].startswith("SELECT")

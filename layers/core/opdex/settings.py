@@ -129,7 +129,16 @@ class AccessSettings(Settings):
     """What stands before reader, editor or admin in that claim."""
 
 
-class ApiSettings(DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings, AccessSettings):
+class SearchSettings(Settings):
+    """What a warm function holds for search."""
+
+    search_cache_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
+    """How much of what revisions were made into for search is held in memory; about 1.2 KB an operation."""
+
+
+class ApiSettings(
+    DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings, AccessSettings, SearchSettings
+):
     """ApiFunction."""
 
 

@@ -37,7 +37,7 @@ def test_embed_gives_a_text_the_same_vector_when_it_is_alone_and_in_company(embe
     texts = [STATIONS, CANCEL, "get", "", "ß 東京 🚀", STOP * 60] * 3
     together = embedder.embed(texts, timeout=10)
     assert all(
-        cosine(embedder.embed_query(text), vector) > 0.9999 for text, vector in zip(texts, together, strict=True)
+        cosine(embedder.embed_queries([text])[0], vector) > 0.9999 for text, vector in zip(texts, together, strict=True)
     )
 
 
@@ -66,7 +66,7 @@ def test_embed_loads_the_model_once_when_several_threads_begin(monkeypatch: pyte
     load = Mock(wraps=minilm._load)
     monkeypatch.setattr(minilm, "_load", load)
     embedder, vectors = MiniLmEmbedder(), []
-    threads = [threading.Thread(target=lambda: vectors.append(embedder.embed_query(CANCEL))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: vectors.append(embedder.embed_queries([CANCEL]))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -81,7 +81,7 @@ def test_embed_raises_provider_failed_when_the_runtime_does(
     def fail(_: list[int]) -> list[float]:
         raise RuntimeError("out of memory")
 
-    embedder.embed_query(CANCEL)
+    embedder.embed_queries([CANCEL])
     assert embedder._model is not None
     monkeypatch.setattr(embedder, "_model", embedder._model._replace(vector_of=fail))
     with pytest.raises(ProviderFailed, match="out of memory"):

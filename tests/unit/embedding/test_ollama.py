@@ -170,7 +170,7 @@ def test_embed_answers_unit_vectors_in_order_when_the_server_has_either_route(
     together = embedder.embed(TEXTS, timeout=5)
     assert [math.hypot(*vector) for vector in together] == pytest.approx([1, 1, 1])
     for text, vector in zip(TEXTS, together, strict=True):
-        assert embedder.embed_query(text) == pytest.approx(vector)
+        assert embedder.embed_queries([text])[0] == pytest.approx(vector)
     assert server.texts == [*TEXTS, *TEXTS]
 
 
@@ -210,7 +210,7 @@ def test_every_call_raises_unavailable_when_the_server_is_gone() -> None:
     with OllamaServer() as server:
         known, fresh = OllamaEmbedder(server.url), OllamaEmbedder(server.url)
         known.embed(TEXTS, timeout=5)
-    for call in (lambda: known.embed(TEXTS, timeout=5), lambda: fresh.embed_query("a"), fresh.probe):
+    for call in (lambda: known.embed(TEXTS, timeout=5), lambda: fresh.embed_queries(["a"]), fresh.probe):
         with pytest.raises(ProviderUnavailable, match="is away"):
             call()
     known.close()
@@ -229,12 +229,12 @@ def test_embed_spans_all_texts_with_its_timeout_when_each_is_a_call(
     assert embedder.batch_limits.max_texts == 1  # one text was answered: the next call takes one
 
 
-def test_embed_query_keeps_to_its_own_short_timeout_when_the_server_hangs(server: OllamaServer) -> None:
+def test_embed_queries_keeps_to_its_own_short_timeout_when_the_server_hangs(server: OllamaServer) -> None:
     server.outage = Failure("hang")
     embedder = OllamaEmbedder(server.url, query_timeout=0.3)
     started = time.monotonic()
     with pytest.raises(ProviderTimeout):
-        embedder.embed_query("a")
+        embedder.embed_queries(["a"])
     assert time.monotonic() - started < 3
     embedder.close()
 

@@ -3,10 +3,12 @@ from typing import Any
 import pytest
 
 from opdex.http.app import BASE_PATH
+from opdex.http.cursors import encode_cursor
 from opdex.search import FoundOperation, SearchAnswer, SearchRequest
 from tests.gateway import Gateway, LambdaContext, proxy_event
 
 SEARCH = f"{BASE_PATH}/search"
+_SEARCH = "opdex.search.searcher.Searcher.search"
 
 
 def operation(description: str = "") -> FoundOperation:
@@ -29,17 +31,18 @@ def operation(description: str = "") -> FoundOperation:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[SearchRequest]:
     requests: list[SearchRequest] = []
 
-    def fake(database: object, embedder: object, request: SearchRequest) -> SearchAnswer:
+    def fake(searcher: object, request: SearchRequest) -> SearchAnswer:
         requests.append(request)
         return SearchAnswer(operations=[operation()], ranking="hybrid")
 
-    monkeypatch.setattr("opdex.http.search.search", fake)
+    monkeypatch.setattr(_SEARCH, fake)
     return requests
 
 
 def test_search_passes_every_parameter_on(gateway: Gateway, asked: list[SearchRequest]) -> None:
     query = (
         "q=cancel%20a%2C%20b&catalog=crm&catalog=erp&spec=billing&method=post&tag=Billing&ranking=semantic&limit=500"
+        f"&deprecated=false&without=graph&without=hint&cursor={encode_cursor(20)}"
     )
     answer = gateway.call("GET", f"{SEARCH}?{query}", key="reader")
     assert answer.status == 200
@@ -50,8 +53,11 @@ def test_search_passes_every_parameter_on(gateway: Gateway, asked: list[SearchRe
             specs=("billing",),
             method="post",
             tag="Billing",
+            deprecated=False,
             ranking="semantic",
+            without=("graph", "hint"),
             limit=500,
+            start=20,
         )
     ]
 
@@ -65,7 +71,7 @@ def test_search_has_the_defaults_of_the_contract(gateway: Gateway, asked: list[S
 
 def test_search_shows_the_note(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = SearchAnswer(operations=[], ranking="lexical", note="The provider is away.")
-    monkeypatch.setattr("opdex.http.search.search", lambda *_: answer)
+    monkeypatch.setattr(_SEARCH, lambda *_: answer)
     assert gateway.call("GET", f"{SEARCH}?q=x").json == {
         "operations": [],
         "ranking": "lexical",
@@ -83,6 +89,9 @@ def test_search_shows_the_note(gateway: Gateway, monkeypatch: pytest.MonkeyPatch
         f"q={'a' * 1001}",
         "q=x&limit=501",
         "q=x&ranking=best",
+        "q=x&without=luck",
+        "q=x&deprecated=perhaps",
+        "q=x&cursor=nowhere",
         "q=x&catalog=%00",
         "q=x&tag=%00",
         f"q=x&tag={'a' * 501}",
@@ -110,13 +119,13 @@ def test_search_for_a_parameter_without_a_value_is_400(gateway: Gateway, asked: 
 
 
 @pytest.mark.parametrize("character", ['"', "\N{CJK UNIFIED IDEOGRAPH-4E2D}", "\N{GRINNING FACE}"])
-def test_search_shows_as_many_as_fit_into_one_answer_and_says_so(
+def test_search_shows_as_many_as_fit_into_one_answer_and_where_the_rest_is(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, character: str
 ) -> None:
     many = [operation(character * 10_000) for _ in range(500)]
-    monkeypatch.setattr("opdex.http.search.search", lambda *_: SearchAnswer(operations=many, ranking="hybrid"))
+    monkeypatch.setattr(_SEARCH, lambda *_: SearchAnswer(operations=many, ranking="hybrid"))
     answer = gateway.call("GET", f"{SEARCH}?q=x&limit=500")
     assert answer.status == 200
     shown = len(answer.json["operations"])
     assert 50 < shown < 500
-    assert answer.json["note"] == f"Only the first {shown} fit into one answer."
+    assert answer.json["next"] == encode_cursor(shown)

@@ -25,8 +25,8 @@ class _Embedder:
         self.act(texts)
         return [[1.0] for _ in texts]
 
-    def embed_query(self, text: str) -> Vector:
-        return [1.0]
+    def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
+        return [[1.0] for _ in texts]
 
     def probe(self) -> None:
         pass

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from opdex.catalog.models import Changes, Link, Upload
 from opdex.catalog.publication import publish_or_enqueue
+from opdex.catalog.segments import store_segment
 from opdex.catalog.store import get_spec
 from opdex.database import Connection, load_statements
 from opdex.embedding.contract import ModelIdentity
@@ -79,6 +80,7 @@ def store_document(
             },
         )
         _copy_operations(connection, spec_id, revision + 1, description.operations)
+        store_segment(connection, spec_id, revision + 1, description.title, description.operations)
     connection.execute(_SQL["turn_to_revision"], values)
     job_id = publish_or_enqueue(connection, spec_id, register_model(connection, model))
     return Upload(spec=get_spec(connection, catalog_id, spec_name), created=created, changes=changes, job_id=job_id)

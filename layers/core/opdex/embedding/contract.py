@@ -49,8 +49,8 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str], timeout: float) -> list[Vector]:
         """Return one vector a text, in order, of length 1 and equal dimension. ``timeout`` (seconds) spans it all."""
 
-    def embed_query(self, text: str) -> Vector:
-        """Return the vector of a search query, within the provider's short time-out for queries."""
+    def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
+        """Return the vector of each text of a search query, within the provider's short time-out for queries."""
 
     def probe(self) -> None:
         """Find out cheaply whether the provider could embed now. Raises ProviderError where it could not."""

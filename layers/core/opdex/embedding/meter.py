@@ -67,9 +67,9 @@ class MeteredEmbedder:
                 self._tally.tokens_estimated += sum(map(len, texts)) // _CHARACTERS_A_TOKEN
         return vectors
 
-    def embed_query(self, text: str) -> Vector:
-        """Return the vector of a search query. Raises ProviderError."""
-        return self._embedder.embed_query(text)
+    def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
+        """Return the vector of each text of a search query. Raises ProviderError."""
+        return self._embedder.embed_queries(texts)
 
     def probe(self) -> None:
         """Find out cheaply whether the provider could embed now. Raises ProviderError where it could not."""

@@ -57,9 +57,9 @@ class MiniLmEmbedder:
         except Exception as error:  # onnxruntime's and tokenizers' exceptions share no other base
             raise ProviderFailed(f"The embedded model failed: {error}") from error
 
-    def embed_query(self, text: str) -> Vector:
-        """Return the vector of a search query. Raises ProviderError."""
-        return self.embed([text], timeout=0)[0]
+    def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
+        """Return the vector of each text of a search query. Raises ProviderError."""
+        return self.embed(texts, timeout=0)
 
     def probe(self) -> None:
         """Look for the model's files. Raises ProviderError where the layer is not attached."""

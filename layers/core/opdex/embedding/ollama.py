@@ -56,9 +56,9 @@ class OllamaEmbedder:
         except ErrorAnswer as answer:
             raise self._error(answer) from None
 
-    def embed_query(self, text: str) -> Vector:
-        """Return the vector of a search query within the short time-out for queries. Raises ProviderError."""
-        return self.embed([text], self._query_timeout)[0]
+    def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
+        """Return the vector of each text of a search query within the short time-out for them. Raises ProviderError."""
+        return self.embed(texts, self._query_timeout)
 
     def probe(self) -> None:
         """Ask the server for its models. Raises ProviderError where it is away or does not list the one configured."""

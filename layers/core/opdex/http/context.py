@@ -15,6 +15,7 @@ from opdex.settings import ApiSettings
 
 if TYPE_CHECKING:
     from opdex.fetching import Fetcher
+    from opdex.search.searcher import Searcher
 
 _SECOND_WAKE_UP_SECONDS = 45
 
@@ -53,6 +54,13 @@ class ApiContext:
         from opdex.fetching import Fetcher  # its client costs a cold start more than most requests need
 
         return Fetcher(self.settings, self.settings.max_document_bytes)
+
+    @cached_property
+    def searcher(self) -> "Searcher":
+        """What finds operations."""
+        from opdex.search.searcher import Searcher  # it brings numpy, which nothing else needs
+
+        return Searcher(self.database, lambda: self.embedder, self.settings.search_cache_bytes)
 
     def wake(self, *job_ids: int | None) -> None:
         """Wake a worker for each of these jobs, as many as there are, after the commit. Never fails a request.

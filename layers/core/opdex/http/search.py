@@ -8,10 +8,12 @@ from pydantic import AfterValidator, StringConstraints
 from opdex.http.answer_size import fitting
 from opdex.http.answers import FoundOperations
 from opdex.http.context import ApiContext
+from opdex.http.cursors import decode_cursor, encode_cursor, id_position
 from opdex.http.requests import NOT_BLANK, Limit, storable
 from opdex.http.routing import Routes
 from opdex.openapi.path_items import METHOD_PATTERN
-from opdex.search import SearchRequest, search
+from opdex.ranking.parts import Part
+from opdex.search import SearchRequest
 
 Wanted = Annotated[
     str,
@@ -24,6 +26,11 @@ _Tag = Annotated[str, StringConstraints(max_length=500), AfterValidator(storable
 Names = Annotated[list[_Name] | None, Query(description="Only in these; may repeat.")]
 Method = Annotated[str | None, Query(pattern=METHOD_PATTERN, description="Only this HTTP method.")]
 Tag = Annotated[_Tag | None, Query(description="Only with this tag.")]
+Deprecated = Annotated[bool | None, Query(description="Only deprecated ones, or only others.")]
+Without = Annotated[
+    list[Part] | None, Query(description="Leave these parts out of the hybrid ranking, to see what each is good for.")
+]
+Cursor = Annotated[str | None, Query(max_length=100, description="The `next` of the page before.")]
 Ranking = Annotated[Literal["hybrid", "semantic", "lexical"], Query(description="How to rank.")]
 
 
@@ -38,8 +45,11 @@ def search_routes(context: ApiContext) -> Routes:
         spec: Names = None,
         method: Method = None,
         tag: Tag = None,
+        deprecated: Deprecated = None,
         ranking: Ranking = "hybrid",
+        without: Without = None,
         limit: Limit = 10,
+        cursor: Cursor = None,
     ) -> FoundOperations:
         """Find operations by what they do.
 
@@ -51,15 +61,20 @@ def search_routes(context: ApiContext) -> Routes:
             specs=tuple(spec or ()),
             method=method,
             tag=tag,
+            deprecated=deprecated,
             ranking=ranking,
+            without=tuple(without or ()),
             limit=limit,
+            start=decode_cursor(cursor, id_position) or 0,
         )
-        answer = FoundOperations(**dict(search(context.database, lambda: context.embedder, request)))
-        shown = fitting(answer.operations)
-        if len(shown) == len(answer.operations):
-            return answer
-        note = f"Only the first {len(shown)} fit into one answer."
-        note = f"{answer.note} {note}" if answer.note else note
-        return answer.model_copy(update={"operations": shown, "note": note})
+        answer = context.searcher.search(request)
+        shown = list(fitting(answer.operations))
+        has_more = answer.has_more or len(shown) < len(answer.operations)
+        return FoundOperations(
+            operations=shown,
+            ranking=answer.ranking,
+            note=answer.note,
+            next=encode_cursor(request.start + len(shown)) if has_more else None,
+        )
 
     return routes

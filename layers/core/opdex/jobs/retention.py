@@ -72,6 +72,7 @@ def _forget_operations(database: Database, in_time: Callable[[], bool]) -> int:
         for stored in seen:
             if stored["is_unreferenced"] and in_time():
                 with database.transaction() as connection:
+                    connection.execute(_SQL["forget_segment"], stored)
                     forgotten += connection.execute(_SQL["forget_operations"], stored).rowcount
         if len(seen) < _OPERATIONS:
             break

@@ -82,6 +82,9 @@ LEFT JOIN LATERAL (
 ) r ON true
 ORDER BY stored.number;
 
+-- name: forget_segment
+DELETE FROM segments WHERE spec_id = %(spec_id)s AND revision = %(revision)s;
+
 -- name: forget_operations
 DELETE FROM stored_operations WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM stored_operations

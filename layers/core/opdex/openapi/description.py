@@ -20,8 +20,24 @@ class Warning:  # noqa: A001 - the word of the HTTP contract; nothing here uses 
 
 
 @dataclass(frozen=True, slots=True)
+class Fields:
+    """The names and texts around an operation: each one line, names with spaces between, at most a hundred."""
+
+    parameters: str = ""
+    path_parameters: str = ""
+    parameter_descriptions: str = ""
+    body_properties: str = ""
+    response_description: str = ""
+    response_schema: str = ""
+    response_properties: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. ``text`` is what gets embedded; ``text_hash`` its key, 32 bytes, which stands for it."""
+    """One method of one path. ``text`` is what gets embedded; ``text_hash`` its key, 32 bytes, which stands for it.
+
+    ``fields`` is what search by words knows beside; it is not stored with the operation.
+    """
 
     operation_id: str
     method: str
@@ -32,6 +48,7 @@ class Operation:
     deprecated: bool
     text: str = field(compare=False)
     text_hash: bytes
+    fields: Fields = field(default=Fields(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

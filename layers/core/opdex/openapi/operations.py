@@ -5,6 +5,7 @@ from typing import Any
 
 from opdex.openapi.description import Findings, Operation
 from opdex.openapi.document import Node
+from opdex.openapi.fields import FieldReader
 from opdex.openapi.limits import Budget
 from opdex.openapi.operation_text import MAX_DESCRIPTION as MAX_EMBEDDED
 from opdex.openapi.operation_text import compose_text, hash_text
@@ -25,10 +26,11 @@ def read_operations(
     """
     operations: list[Operation] = []
     taken: dict[str, int] = {}
+    fields = FieldReader(references)
     for item in items:
         for written in item.operations:
             budget.check_time()
-            operation = _Reader(item, written, references, findings).operation(taken)
+            operation = _Reader(item, written, references, findings).operation(taken, fields)
             operations.append(operation)
             budget.take_text(sum(map(len, (operation.path, operation.operation_id, *operation.tags))))
             budget.take_text(len(operation.summary) + len(operation.description))
@@ -49,7 +51,7 @@ class _Reader:
         self.method = written.method
         self.path = item.name
 
-    def operation(self, taken: dict[str, int]) -> Operation:
+    def operation(self, taken: dict[str, int], fields: FieldReader) -> Operation:
         path = self.path.strip()
         if not path.startswith("/"):
             path = f"/{path}"
@@ -81,6 +83,7 @@ class _Reader:
             deprecated=is_set(self.node.get("deprecated")),
             text=text,
             text_hash=hash_text(text),
+            fields=fields.fields(self.item, self.node),
         )
 
     def _identify(self, given_id: str, path: str, taken: dict[str, int]) -> str:

@@ -1,6 +1,5 @@
 """Search: operations by what they do."""
 
-from opdex.search.models import Channel, FoundOperation, Ranking, SearchAnswer, SearchRequest
-from opdex.search.search import search
+from opdex.search.models import FoundOperation, Highlight, Ranking, SearchAnswer, SearchRequest
 
-__all__ = ["Channel", "FoundOperation", "Ranking", "SearchAnswer", "SearchRequest", "search"]
+__all__ = ["FoundOperation", "Highlight", "Ranking", "SearchAnswer", "SearchRequest"]

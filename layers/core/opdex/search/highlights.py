@@ -1,0 +1,46 @@
+"""Highlights: where an operation says words of the query, in one or another of their forms."""
+
+import re
+from collections.abc import Set as AbstractSet
+
+from opdex.catalog.models import ListedOperation
+from opdex.ranking.words import STOP_WORDS, stem, stems
+from opdex.search.models import Highlight
+
+MAX_MATCHES, WINDOW = 10, 160
+# As `words` splits: names have their words at capitals too.
+_WORD = re.compile(r"[^\W_a-z]*[a-z]+(?:(?<=[a-z])[0-9]+)?|[^\W_]+")
+
+
+def highlights(operation: ListedOperation, query: AbstractSet[str]) -> list[Highlight]:
+    """Return, for each field that says stems of the query, the part of it where the first of them are."""
+    fields = (
+        ("summary", operation.summary),
+        ("description", operation.description),
+        ("path", operation.path),
+        ("operation_id", operation.operation_id),
+    )
+    return [
+        Highlight(field=name, text=text[start : start + WINDOW], matches=matches)
+        for name, text in fields
+        for start, matches in [_matches(text, query)]
+        if matches
+    ]
+
+
+def query_stems(query: str) -> frozenset[str]:
+    """Return the distinct stems of a query."""
+    return frozenset(stems(query))
+
+
+def _matches(text: str, query: AbstractSet[str]) -> tuple[int, list[tuple[int, int]]]:
+    spans = [
+        word.span()
+        for word in _WORD.finditer(text)
+        if (lower := word[0].lower()) not in STOP_WORDS and stem(lower) in query
+    ]
+    if not spans:
+        return 0, []
+    start = 0 if spans[0][1] <= WINDOW else max(0, text.rfind(" ", 0, max(1, spans[0][0] - WINDOW // 4)) + 1)
+    inside = [(first - start, end - start) for first, end in spans if end <= start + WINDOW]
+    return start, inside[:MAX_MATCHES]

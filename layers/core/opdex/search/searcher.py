@@ -1,0 +1,193 @@
+"""One search: embed the query, rank what it may find, read what was found. Never fails because the provider does."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opdex.catalog.models import ListedOperation
+from opdex.database import Connection, Transactions, load_statements
+from opdex.embedding.contract import Embedder, ModelIdentity, Vector
+from opdex.embedding.registry import find_model
+from opdex.errors import ConfigurationError, ProviderError, ProviderTimeout
+from opdex.observability import Latency, logger, measure
+from opdex.ranking.parts import PARTS, Part
+from opdex.ranking.ranker import Query, Ranked, rank
+from opdex.ranking.scope import Scope
+from opdex.search.highlights import highlights, query_stems
+from opdex.search.models import FoundOperation, Ranking, SearchAnswer, SearchRequest
+from opdex.search.query_vectors import QueryVectors
+from opdex.search.segment_cache import SegmentCache
+from opdex.search.similarities import StoredSimilarities
+
+_SQL = load_statements("opdex.search", "search.sql")
+
+# One channel alone is the plain one: the whole query, by its words or by its vector.
+_PARTS: dict[Ranking, tuple[Part, ...]] = {"hybrid": PARTS, "semantic": ("semantic",), "lexical": ("lexical",)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    identity: ModelIdentity
+    of_texts: Sequence[Vector]
+
+
+class Searcher:
+    """Searches; holds what stays good between searches. Not for use by two threads at once."""
+
+    def __init__(self, database: Transactions, embedder: Callable[[], Embedder], cache_bytes: int) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._segments = SegmentCache(cache_bytes)
+        self._query_vectors = QueryVectors()
+
+    def search(self, request: SearchRequest) -> SearchAnswer:
+        """Return the operations that do what the query says, best first, in a stable order.
+
+        The query is embedded outside the transaction; where that cannot be done, or no spec asked for is indexed by the
+        current model, the ranking is lexical and ``note`` says why. Raises DatabaseUnavailable.
+        """
+        with _timed("SearchLatency"):
+            parts = tuple(part for part in _PARTS[request.ranking] if part not in request.without)
+            query = Query.of(request.q, parts)
+            vectors, note = self._embed(query, parts)
+            with self._database.transaction() as connection:
+                connection.execute(_SQL["snapshot"])
+                return _Search(connection, request, query, self._segments).answer(parts, vectors, note)
+
+    def _embed(self, query: Query, parts: Sequence[Part]) -> tuple[_Vectors | None, str | None]:
+        if "semantic" not in parts:
+            return None, None
+        try:
+            embedder = self._embedder()
+            with _timed("QueryEmbeddingLatency"):
+                return _Vectors(embedder.identity, self._query_vectors.of(embedder, query.texts)), None
+        except (ProviderError, ConfigurationError) as error:
+            logger.warning("query not embedded", error_code=error.code)
+            note = f"Ranked by words alone: {error.message}"
+            return None, note + self._busy_note() if isinstance(error, ProviderTimeout) else note
+
+    def _busy_note(self) -> str:
+        with self._database.transaction() as connection:
+            row = connection.execute(_SQL["running_jobs"]).fetchone()
+        return " It is busy with the texts of jobs, and queries wait behind them." if row and row["running"] else ""
+
+
+class _Search:
+    """One search in its transaction."""
+
+    def __init__(self, connection: Connection, request: SearchRequest, query: Query, segments: SegmentCache) -> None:
+        self._connection = connection
+        self._request = request
+        self._query = query
+        self._segments = segments
+
+    def answer(self, parts: tuple[Part, ...], vectors: _Vectors | None, note: str | None) -> SearchAnswer:
+        model = find_model(self._connection, vectors.identity) if vectors else None
+        specs = self._connection.execute(
+            _SQL["scope"],
+            {
+                "catalogs": list(self._request.catalogs) or None,
+                "specs": list(self._request.specs) or None,
+                "model_id": model.id if model else None,
+            },
+        ).fetchall()
+        segments = self._segments.segments(
+            self._connection, [(spec["origin_spec_id"], spec["origin_revision"]) for spec in specs]
+        )
+        scope = Scope(segments)
+        passing = scope.passing(self._request.method, self._request.tag, self._request.deprecated)
+        similarities = None
+        if vectors and model and model.dimension not in (None, len(vectors.of_texts[0])):
+            note = "Ranked by words alone: the model answers vectors of another dimension than those stored."
+        elif vectors:
+            waiting = sum(not spec["is_indexed"] for spec in specs)
+            note = _waiting_note(waiting)
+            if model and waiting < len(specs):
+                indexed = np.repeat(
+                    np.array([spec["is_indexed"] for spec in specs], bool), [segment.count for segment in segments]
+                )
+                similarities = StoredSimilarities(self._connection, scope, indexed, passing, model.id, vectors.of_texts)
+        used, parts = _used(parts, similarities is not None or (vectors is not None and not specs), self._request)
+        ranked = self._rank(scope, passing, similarities, parts)
+        shown = ranked[self._request.start : self._request.start + self._request.limit]
+        return SearchAnswer(
+            operations=self._found(specs, scope, ranked, shown),
+            ranking=used,
+            note=note,
+            has_more=len(ranked) > self._request.start + len(shown),
+        )
+
+    def _rank(
+        self,
+        scope: Scope,
+        passing: NDArray[np.bool_],
+        similarities: StoredSimilarities | None,
+        parts: tuple[Part, ...],
+    ) -> list[Ranked]:
+        began = time.monotonic()
+        ranked = rank(self._query, scope, passing, similarities, parts)
+        seconds = time.monotonic() - began
+        if similarities is not None:
+            seconds -= similarities.seconds
+            measure("SemanticSearchLatency", round(similarities.seconds * 1000, 3))
+        measure("LexicalSearchLatency", round(seconds * 1000, 3))
+        return ranked
+
+    def _found(
+        self, specs: list[dict[str, Any]], scope: Scope, ranked: list[Ranked], shown: list[Ranked]
+    ) -> list[FoundOperation]:
+        givers = [hit.needed_by for hit in shown if hit.needed_by is not None]
+        numbers = [*(hit.number for hit in shown), *givers]
+        places = [scope.locate(number) for number in numbers]
+        rows = self._connection.execute(
+            _SQL["found"],
+            {
+                "spec_ids": [specs[which]["origin_spec_id"] for which, _ in places],
+                "revisions": [specs[which]["origin_revision"] for which, _ in places],
+                "positions": [place for _, place in places],
+            },
+        ).fetchall()
+        operations = [
+            ListedOperation(**row, catalog_id=specs[which]["catalog_id"], spec_name=specs[which]["spec_name"])
+            for row, (which, _) in zip(rows, places, strict=True)
+        ]
+        called = dict(zip(numbers, (f"{found.method} {found.path}" for found in operations), strict=True))
+        said = query_stems(self._request.q)
+        return [
+            FoundOperation(
+                **dict(operation),
+                score=round(hit.score, 6),
+                matched=list(hit.channels),
+                clause=self._query.texts[hit.clause] if hit.clause else None,
+                needed_by=called[hit.needed_by] if hit.needed_by is not None else None,
+                highlights=highlights(operation, said),
+            )
+            for operation, hit in zip(operations, shown, strict=False)
+        ]
+
+
+def _used(parts: tuple[Part, ...], has_vectors: bool, request: SearchRequest) -> tuple[Ranking, tuple[Part, ...]]:
+    """Return the ranking that is used and its parts: without vectors, all that needs none."""
+    if has_vectors or "semantic" not in parts:
+        return request.ranking, parts
+    return "lexical", tuple(part for part in PARTS if part != "semantic" and part not in request.without)
+
+
+def _waiting_note(specs: int) -> str | None:
+    if not specs:
+        return None
+    subject = "1 spec is" if specs == 1 else f"{specs} specs are"
+    return f"{subject} not indexed yet: ranked there by words alone."
+
+
+@contextmanager
+def _timed(latency: Latency) -> Iterator[None]:
+    """Measure the block, unless it raises."""
+    began = time.monotonic()
+    yield
+    measure(latency, round((time.monotonic() - began) * 1000, 3))

@@ -1,0 +1,81 @@
+"""The cosines between a query and the operations' vectors, as Postgres has them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pgvector import Vector as PgVector
+
+from opdex.database import Connection, load_statements
+from opdex.embedding.contract import Vector
+from opdex.ranking.fusion import Columns
+from opdex.ranking.scope import Scope
+from opdex.ranking.segment import text_prefixes
+
+_SQL = load_statements("opdex.search", "search.sql")
+
+# An exact cosine costs about a seventh of an index's nearest neighbour, of which depth · vectors / passing are needed.
+_EXACT_IN_NEAREST = 1 / 7
+
+
+class StoredSimilarities:
+    """The cosines over one scope, in one transaction. ``indexed``: which operations' specs the model has published."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        scope: Scope,
+        indexed: NDArray[np.bool_],
+        passing: NDArray[np.bool_],
+        model_id: int,
+        vectors: Sequence[Vector],
+    ) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._indexed = indexed
+        self._passing = passing & indexed
+        self._values: Mapping[str, Any] = {
+            "model_id": model_id,
+            "vectors": [PgVector(vector).to_text() for vector in vectors],
+        }
+        self._columns = len(vectors)
+        self.seconds = 0.0
+
+    def nearest(self, depth: int) -> NDArray[np.intp]:
+        """Return the numbers of the passing operations nearest to each text, by an index where that is faster."""
+        passing = np.flatnonzero(self._passing)
+        if not len(passing):
+            return passing
+        stored = self._row("stored_vectors", {})["vectors"]
+        wanted = min(stored, int(depth * max(1.0, stored / len(passing))))
+        if len(passing) * _EXACT_IN_NEAREST <= wanted:
+            cosines = self.cosines(passing)
+            best = np.argpartition(-np.nan_to_num(cosines, nan=-1.0), min(depth, len(passing) - 1), axis=0)[:depth]
+            return passing[np.unique(best)]
+        began = time.monotonic()
+        rows = self._connection.execute(_SQL["nearest"], {**self._values, "depth": wanted}, binary=True).fetchall()
+        self.seconds += time.monotonic() - began
+        hashes = np.frombuffer(b"".join(row["text_hash"] for row in rows), np.uint8).reshape(-1, 32)
+        _, numbers = self._scope.numbers_of(text_prefixes(hashes))
+        return np.unique(numbers[self._passing[numbers]])
+
+    def cosines(self, numbers: NDArray[np.intp]) -> Columns:
+        """Return a row an operation and a column a text; NaN where the operation has no published vector."""
+        cosines = np.full((len(numbers), self._columns), np.nan, np.float32)
+        places = np.flatnonzero(self._indexed[numbers])
+        if len(places):
+            hashes = [self._scope.text_hash(int(number)) for number in numbers[places]]
+            row = self._row("cosines", {"text_hashes": hashes})
+            if row["places"] is not None:
+                known = places[np.array(row["places"], np.intp) - 1]
+                cosines[known] = np.array(row["cosines"], np.float32).reshape(self._columns, -1).T
+        return cosines
+
+    def _row(self, statement: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        began = time.monotonic()
+        row = self._connection.execute(_SQL[statement], {**self._values, **values}, binary=True).fetchone()
+        self.seconds += time.monotonic() - began
+        assert row is not None  # noqa: S101 - each of the statements answers one row
+        return row
