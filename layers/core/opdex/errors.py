@@ -65,6 +65,12 @@ class SpecNotFound(NotFound):
     code = "spec_not_found"
 
 
+class OperationNotFound(NotFound):
+    """There is no such operation in this spec."""
+
+    code = "operation_not_found"
+
+
 class JobNotFound(NotFound):
     """There is no such embedding job."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from opdex.catalog.models import ListedOperation
 from opdex.catalog.store import get_spec, spec_not_found
 from opdex.database import Connection, load_statements
-from opdex.errors import MalformedRequest
+from opdex.errors import MalformedRequest, OperationNotFound
 
 _SQL = load_statements("opdex.catalog", "documents.sql")
 
@@ -53,3 +53,39 @@ def list_operations(
     rows = connection.execute(_SQL["operations"], {**found, "start": start, "limit": limit}).fetchall()
     named = {"catalog_id": catalog_id, "spec_name": spec_name}
     return Listing(found["revision"], [ListedOperation(**row, **named) for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOperation:
+    """An operation of the revision that search shows; ``position`` is its place among those of the document."""
+
+    operation: ListedOperation
+    spec_id: int
+    revision: int
+    position: int
+    content_sha256: str
+    base_path: str
+
+
+def find_operation(connection: Connection, catalog_id: str, spec_name: str, operation: str) -> StoredOperation:
+    """Return the operation of a spec that has this id, or else the first at this "METHOD /path".
+
+    Raises CatalogNotFound, SpecNotFound, OperationNotFound.
+    """
+    named = {"catalog_id": catalog_id, "spec_name": spec_name}
+    row = connection.execute(_SQL["find_operation"], {**named, "operation": operation}).fetchone()
+    if row is None:
+        get_spec(connection, catalog_id, spec_name)  # where the spec itself is missing, that is the answer
+        raise OperationNotFound(f"No operation {operation!r} in spec '{spec_name}' of catalog '{catalog_id}'.")
+    listed = ListedOperation(**{name: row[name] for name in ListedOperation.model_fields if name in row}, **named)
+    stored = {name: row[name] for name in ("spec_id", "revision", "position", "content_sha256", "base_path")}
+    return StoredOperation(operation=listed, **stored)
+
+
+def content_of_revision(connection: Connection, operation: StoredOperation) -> bytes:
+    """Return the document that an operation is of, as gzip. Raises OperationNotFound where it was deleted meanwhile."""
+    values = {"spec_id": operation.spec_id, "revision": operation.revision}
+    row = connection.execute(_SQL["content_of_revision"], values).fetchone()
+    if row is None:
+        raise OperationNotFound
+    return bytes(row["content"])

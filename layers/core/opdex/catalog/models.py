@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from opdex.timestamps import Timestamp
 
+CATALOG_ID_PATTERN = "^[a-z0-9-]{1,100}$"
+SPEC_NAME_PATTERN = "^[a-z0-9_-]{1,64}$"
+
 
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True)

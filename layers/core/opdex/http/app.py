@@ -26,6 +26,7 @@ from opdex.http.embedding import embedding_routes
 from opdex.http.error_map import ErrorAnswer, error_response
 from opdex.http.keys import key_routes
 from opdex.http.keys_store import without_keys
+from opdex.http.mcp import mcp_routes
 from opdex.http.operations import operation_routes
 from opdex.http.routing import ROLE_EXTENSION
 from opdex.http.search import search_routes
@@ -74,6 +75,7 @@ class Api:
             audit_routes(context),
         ):
             resolver.include_router(routes, prefix=BASE_PATH)
+        resolver.include_router(mcp_routes(context))
         resolver.include_router(service_routes(context, self._describe))
 
     def __call__(self, event: dict[str, Any], lambda_context: LambdaContext) -> dict[str, Any]:

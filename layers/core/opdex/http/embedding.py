@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
+from opdex.catalog.models import SPEC_NAME_PATTERN
 from opdex.catalog.store import get_catalog
 from opdex.embedding import ModelIdentity
 from opdex.embedding.registry import find_model
@@ -28,7 +29,7 @@ from opdex.http.answers import (
 from opdex.http.audit_store import Subject
 from opdex.http.context import ApiContext
 from opdex.http.cursors import decode_cursor, id_position, name_position, page
-from opdex.http.requests import SPEC_NAME_PATTERN, CatalogId, Cursor, JobId, Limit
+from opdex.http.requests import CatalogId, Cursor, JobId, Limit
 from opdex.http.routing import Routes
 from opdex.jobs import enqueue, queries
 from opdex.jobs.models import EmbeddingHealth, Enqueued, JobWithEvents

@@ -20,6 +20,7 @@ STATUS_OF: Final[dict[type[OpdexError], int]] = {
     errors.NotFound: 404,
     errors.CatalogNotFound: 404,
     errors.SpecNotFound: 404,
+    errors.OperationNotFound: 404,
     errors.JobNotFound: 404,
     errors.KeyNotFound: 404,
     errors.MethodNotAllowed: 405,

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from aws_lambda_powertools.event_handler.openapi.params import Body, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-CATALOG_ID_PATTERN = "^[a-z0-9-]{1,100}$"
-SPEC_NAME_PATTERN = "^[a-z0-9_-]{1,64}$"
+from opdex.catalog.models import CATALOG_ID_PATTERN, SPEC_NAME_PATTERN
+
 NOT_BLANK = r"\S"
 LARGEST_BIGINT = 2**63 - 1
 # Python's last year is 9999, and a moment may be read in any time zone.

@@ -41,12 +41,15 @@ class Routes(Router):
         errors: Sequence[type[OpdexError]] = (),
         media_type: str | None = None,
         request_body: dict[str, Any] | None = None,
+        empty_answers: Sequence[int] = (204,),
+        error_model: type[BaseModel] = ErrorAnswer,
         documented: bool = True,
     ) -> Callable[[F], F]:
         """Register a route; ``role`` None makes it open. The first line of the function's docstring is its summary.
 
         ``answers`` describes each successful status; ``media_type`` is that of an answer other than JSON;
-        ``request_body`` describes a body that the function reads by itself.
+        ``request_body`` describes a body that the function reads by itself; ``empty_answers`` are the statuses that
+        come without one, ``error_model`` is what errors look like.
         """
 
         def register(function: F) -> F:
@@ -62,9 +65,8 @@ class Routes(Router):
                 operation_id=function.__name__,
                 tags=[self._tag],
                 status_code=min(answers),
-                responses=_responses(
-                    answers, media_type, (*errors, *_errors_of_body(function), *(_KEYED if role else ()))
-                ),
+                responses=_successes(answers, media_type, empty_answers)
+                | _failures((*errors, *_errors_of_body(function), *(_KEYED if role else ())), error_model),
                 openapi_extensions=extensions,
                 include_in_schema=documented,
             )(function)
@@ -79,22 +81,27 @@ def _errors_of_body(function: Callable[..., Any]) -> tuple[type[OpdexError], ...
     return (UnsupportedMediaType,) if reads_json else ()
 
 
-def _responses(
-    answers: dict[int, str], media_type: str | None, errors: Sequence[type[OpdexError]]
+def _successes(
+    answers: dict[int, str], media_type: str | None, empty_answers: Sequence[int]
 ) -> dict[int, OpenAPIResponse]:
     responses: dict[int, OpenAPIResponse] = {}
     for status, meaning in answers.items():
         responses[status] = {"description": meaning}
-        if status == 204:
+        if status in empty_answers:
             responses[status]["content"] = {}
         elif media_type is not None:
             kind = "object" if media_type == "application/json" else "string"
             responses[status]["content"] = {media_type: {"schema": {"type": kind}}}
+    return responses
+
+
+def _failures(errors: Sequence[type[OpdexError]], model: type[BaseModel]) -> dict[int, OpenAPIResponse]:
     meanings: dict[int, list[str]] = {}
     listed: tuple[type[OpdexError], ...] = (MalformedRequest, *errors, OpdexError)
     for error in dict.fromkeys(listed):
         meanings.setdefault(status_of(error), []).append(f"`{error.code}`: {(error.__doc__ or '').splitlines()[0]}")
-    for status, lines in sorted(meanings.items()):
-        answer = {"description": "  \n".join(lines), "content": {"application/json": {"model": ErrorAnswer}}}
-        responses[status] = cast(OpenAPIResponse, answer)
-    return responses
+    responses = {
+        status: {"description": "  \n".join(lines), "content": {"application/json": {"model": model}}}
+        for status, lines in sorted(meanings.items())
+    }
+    return cast(dict[int, OpenAPIResponse], responses)

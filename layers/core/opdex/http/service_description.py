@@ -27,6 +27,7 @@ _TAGS: Final = {
     "Specs": "The documents of a catalog.",
     "Embedding": "How far the operations of a spec are embedded, and the jobs that do it.",
     "Search": "Operations by what they do.",
+    "MCP": "The same for language-model agents.",
     "Keys": "Who may call.",
     "Audit": "Who changed what.",
     "Service": "The service itself.",

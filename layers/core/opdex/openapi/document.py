@@ -30,8 +30,9 @@ _OTHER_FORMATS = {
     "arazzo": "an Arazzo document", "overlay": "an OpenAPI overlay", "smithy": "a Smithy model",
     "discoveryVersion": "a Google discovery document", "$schema": "a JSON schema",
 }  # fmt: skip
-_DATA = frozenset({"example", "examples", "default", "enum", "const", "value"})
-_NAMES = frozenset({
+# Under these stands data of the API, not its description; and under those every key is a name that the API chose.
+DATA_FIELDS = frozenset({"example", "examples", "default", "enum", "const", "value"})
+NAMING_FIELDS = frozenset({
     "properties", "patternProperties", "$defs", "definitions", "schemas", "parameters", "headers", "responses",
     "requestBodies", "links", "callbacks", "pathItems", "paths", "webhooks", "content", "mediaTypes", "encoding",
     "dependentSchemas", "securitySchemes", "additionalOperations",
@@ -140,11 +141,11 @@ def _inner(container: Any, path: list[str | int]) -> Iterator[tuple[str | int, A
     if isinstance(container, list):
         return ((n, value) for n, value in enumerate(container) if type(value) in (dict, list))
     # Under some keys every key is a name that the API chose, whatever it reads.
-    named = bool(path) and path[-1] in _NAMES
+    named = bool(path) and path[-1] in NAMING_FIELDS
     return (
         (key, value)
         for key, value in container.items()
-        if type(value) in (dict, list) and (named or not (key in _DATA or key.startswith("x-")))
+        if type(value) in (dict, list) and (named or not (key in DATA_FIELDS or key.startswith("x-")))
     )
 
 

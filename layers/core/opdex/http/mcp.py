@@ -1,0 +1,116 @@
+"""MCP: the service as language-model agents use it."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
+from pydantic import BaseModel, ConfigDict, RootModel
+
+from opdex.errors import Forbidden, NotFound, TooLarge, UnsupportedMediaType
+from opdex.http.bodies import body_bytes, media_type
+from opdex.http.context import ApiContext
+from opdex.http.error_map import ErrorAnswer
+from opdex.http.routing import Routes
+from opdex.openapi.limits import Limits
+from opdex.search import SearchAnswer, SearchRequest, search
+
+if TYPE_CHECKING:
+    from opdex.mcp import Server
+
+_MOST_BYTES: Final = 256 * 1024
+_BODY: Final[dict[str, Any]] = {
+    "description": "A message of JSON-RPC 2.0, as the Model Context Protocol has them.",
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "jsonrpc": {"type": "string", "enum": ["2.0"]},
+                    "id": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+                    "method": {"type": "string"},
+                    "params": {"type": "object"},
+                },
+                "required": ["jsonrpc", "method"],
+            }
+        }
+    },
+}
+
+
+class ProtocolError(BaseModel):
+    """An error of JSON-RPC: what is wrong with a message, rather than with the request that it came in."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    jsonrpc: Literal["2.0"]
+    id: int | str | None
+    error: dict[str, Any]
+
+
+class ExchangeError(RootModel[ErrorAnswer | ProtocolError]):
+    """What is wrong with the request, or with the message in it."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+def mcp_routes(context: ApiContext) -> Routes:
+    """Return the route for agents."""
+    routes = Routes("MCP")
+
+    def find(request: SearchRequest) -> SearchAnswer:
+        return search(context.database, lambda: context.embedder, request)
+
+    @cache
+    def server() -> "Server":
+        from opdex.mcp import Server, make_tools  # the protocol's models cost a cold start 130 ms
+
+        return Server(make_tools(context.database, find, Limits.of(context.settings)))
+
+    @routes.endpoint(
+        "POST",
+        "/mcp",
+        role="reader",
+        answers={200: "The answer to a request.", 202: "A notification was taken."},
+        errors=(Forbidden, NotFound, TooLarge, UnsupportedMediaType),
+        media_type="application/json",
+        request_body=_BODY,
+        empty_answers=(202,),
+        error_model=ExchangeError,
+    )
+    def exchange_message() -> Response[str]:
+        """Speak the Model Context Protocol (streamable HTTP, stateless).
+
+        The tools are `search_operations`, `get_operation` and `list_catalogs`. What is wrong with a message is said by
+        an error of JSON-RPC.
+        """
+        event = routes.current_event
+        assert isinstance(event, APIGatewayProxyEvent)  # noqa: S101 - the resolver reads no other kind
+        headers = _headers(event)
+        _refuse_foreign_pages(headers)
+        if media_type(event) != "application/json":
+            raise UnsupportedMediaType("Send one message of JSON-RPC as application/json.")
+        body = body_bytes(event)
+        if len(body) > _MOST_BYTES:
+            raise TooLarge(f"A message has at most {_MOST_BYTES} bytes.", limit="message_bytes", value=_MOST_BYTES)
+        answer = server().exchange(body, headers)
+        return Response(answer.status, "application/json", answer.body)
+
+    return routes
+
+
+def _headers(event: APIGatewayProxyEvent) -> dict[str, str]:
+    """Return the headers by their names in lower case; one that was sent twice says both, and so neither."""
+    sent: dict[str, str] = {}
+    for name, values in (event.raw_event.get("multiValueHeaders") or {}).items():
+        sent[name.lower()] = ", ".join(value for value in values if value)
+    return sent or {name.lower(): value for name, value in event.headers.items()}
+
+
+def _refuse_foreign_pages(headers: dict[str, str]) -> None:
+    """Raise Forbidden for what a browser sends on behalf of a page from elsewhere."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        raise Forbidden("Pages of other origins may not speak to this address.", origin=origin)

@@ -1,0 +1,185 @@
+"""The tools that agents are offered: what each says of itself, and what it does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from opdex.catalog.documents import content_of_revision, find_operation
+from opdex.catalog.models import Catalog
+from opdex.catalog.store import list_catalogs
+from opdex.database import Transactions
+from opdex.errors import (
+    CatalogNotFound,
+    NotFound,
+    OpdexError,
+    OperationNotFound,
+    SpecNotFound,
+)
+from opdex.mcp.excerpt import excerpt, find_part
+from opdex.mcp.interface import interface
+from opdex.mcp.models import (
+    CatalogArguments,
+    CatalogPage,
+    FoundOperation,
+    FoundOperations,
+    ListedCatalog,
+    OperationArguments,
+    OperationExcerpt,
+    SearchArguments,
+)
+from opdex.mcp.parsed_documents import ParsedDocuments
+from opdex.openapi.limits import Limits
+from opdex.openapi.plain_text import cut, on_one_line
+from opdex.search import SearchAnswer, SearchRequest
+
+type Search = Callable[[SearchRequest], SearchAnswer]
+
+# A low estimate for JSON in English: an answer is rather shorter than was asked for than longer.
+BYTES_A_TOKEN: Final = 3
+_SHORT: Final = 300  # characters that a list says of each of its entries
+_DEEP: Final = 500  # operations that are looked at where some of them are not wanted
+_IDENTITY: Final = ("catalog_id", "spec_name", "operation_id", "method", "path")
+_SAID: Final = ("summary", "description", "tags", "deprecated")
+
+# What an agent can do about an error, beyond what its message says.
+_ADVICE: Final[dict[type[OpdexError], str]] = {
+    CatalogNotFound: "list_catalogs gives the ids that there are.",
+    SpecNotFound: "search_operations gives the spec of each operation that it finds.",
+    OperationNotFound: "search_operations gives the id of each operation that it finds.",
+}
+
+
+class ToolFailed(Exception):
+    """A call that came to nothing; the message tells the agent what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool: what it is for, what it takes and gives, and the function that does it."""
+
+    name: str
+    title: str
+    description: str
+    arguments: type[BaseModel]
+    result: type[BaseModel]
+    run: Callable[[Any], BaseModel | dict[str, Any]]
+
+    def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the result as JSON has it. Raises ToolFailed."""
+        try:
+            result = self.run(self.arguments.model_validate(arguments))
+        except ValidationError as error:
+            raise ToolFailed(_refusal(error)) from None
+        except OpdexError as error:
+            raise ToolFailed(" ".join(filter(None, (error.message, _ADVICE.get(type(error)))))) from error
+        return result if isinstance(result, dict) else result.model_dump(mode="json")
+
+
+def make_tools(database: Transactions, search: Search, limits: Limits) -> list[Tool]:
+    """Return the tools over what is stored in the database; ``limits`` are those on a document."""
+    documents = ParsedDocuments(limits)
+
+    def search_operations(asked: SearchArguments) -> FoundOperations:
+        answer = _searched(search, asked)
+        return FoundOperations(
+            operations=[
+                FoundOperation(
+                    **found.model_dump(include={*_IDENTITY}),
+                    summary=cut(on_one_line(found.summary or found.description), _SHORT),
+                    deprecated=found.deprecated,
+                    score=found.score,
+                    matched=[*found.matched],
+                )
+                for found in answer.operations
+            ],
+            note=answer.note,
+        )
+
+    def get_operation(asked: OperationArguments) -> dict[str, Any]:
+        with database.transaction() as connection:
+            found = find_operation(connection, asked.catalog_id, asked.spec_name, asked.operation_id)
+            document = documents.get(found.content_sha256, lambda: content_of_revision(connection, found))
+        references = documents.references(document)
+        parts = interface(document.node, *document.operations[found.position], references)
+        said = found.operation.model_dump()
+        head = {name: said[name] for name in _IDENTITY}
+        if asked.at is not None:
+            part = find_part(parts, asked.at, references.resolve)
+            if part is None:
+                raise NotFound(f"Nothing is at {asked.at!r}; take a place from `left_out` of this operation.")
+            parts = [part._replace(name="part")]
+        else:
+            head |= {"base_path": found.base_path} | {name: said[name] for name in _SAID}
+        return excerpt(_without_empty(head), parts, references.resolve, asked.max_tokens * BYTES_A_TOKEN)
+
+    def catalogs(asked: CatalogArguments) -> CatalogPage:
+        with database.transaction() as connection:
+            found = list_catalogs(connection, asked.limit + 1, asked.cursor)
+        shown = found[: asked.limit]
+        return CatalogPage(
+            catalogs=[_listed(catalog) for catalog in shown],
+            next=shown[-1].id if len(found) > len(shown) else None,
+        )
+
+    return [
+        Tool(
+            "search_operations",
+            "Search API operations",
+            "Find HTTP API operations by what they do, in all catalogs or in one. Describe the task, not the name: "
+            "meaning and words are both searched. Returns the best first, each with the `catalog_id`, `spec_name` and "
+            "`operation_id` that get_operation takes. Call it again in other words if nothing fits.",
+            SearchArguments,
+            FoundOperations,
+            search_operations,
+        ),
+        Tool(
+            "get_operation",
+            "Read an API operation",
+            "Read how to call one operation: its parameters, request body and responses, with all references "
+            "resolved; a schema within itself is shown once. The answer keeps to `max_tokens`: upper levels come "
+            "first, `…` stands for what had no room, and `left_out` names each such place. Call again with one of "
+            "these as `at` to see that part, or with more tokens. Extensions (x-…) are not shown.",
+            OperationArguments,
+            OperationExcerpt,
+            get_operation,
+        ),
+        Tool(
+            "list_catalogs",
+            "List API catalogs",
+            "List the catalogs, each a named set of OpenAPI documents, to know what can be searched or to keep a "
+            "search to one. Page by page: pass `next` as `cursor`.",
+            CatalogArguments,
+            CatalogPage,
+            catalogs,
+        ),
+    ]
+
+
+def _searched(search: Search, asked: SearchArguments) -> SearchAnswer:
+    request = SearchRequest(
+        q=asked.query,
+        catalogs=(asked.catalog,) if asked.catalog else (),
+        specs=(asked.spec,) if asked.spec else (),
+        method=asked.method,
+        tag=asked.tag,
+        limit=asked.limit if asked.deprecated is None else _DEEP,
+    )
+    answer = search(request)
+    wanted = [found for found in answer.operations if asked.deprecated in (None, found.deprecated)]
+    return answer.model_copy(update={"operations": wanted[: asked.limit]})
+
+
+def _listed(catalog: Catalog) -> ListedCatalog:
+    said = catalog.model_dump(include=set(ListedCatalog.model_fields))
+    return ListedCatalog(**said | {"description": cut(on_one_line(catalog.description), _SHORT)})
+
+
+def _without_empty(head: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in head.items() if value not in ("", [], False)}
+
+
+def _refusal(error: ValidationError) -> str:
+    problems = (f"{'.'.join(map(str, problem['loc'])) or 'arguments'}: {problem['msg']}" for problem in error.errors())
+    return f"The arguments are not usable; correct them and call again. {'; '.join(problems)}."
