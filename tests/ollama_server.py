@@ -81,6 +81,7 @@ class OllamaServer:
         port: int = 0,
         base_seconds: float = 0.0,
         seconds_per_text: float = 0.0,
+        slow_marker: str = "",
         has_embed: bool = True,
         has_embeddings: bool = True,
         models: Iterable[str] = (MODEL,),
@@ -91,6 +92,7 @@ class OllamaServer:
     ) -> None:
         self.base_seconds = base_seconds
         self.seconds_per_text = seconds_per_text
+        self.slow_marker = slow_marker  # only the texts that hold it take these seconds
         self.has_embed = has_embed
         self.has_embeddings = has_embeddings
         self.models = tuple(models)
@@ -274,7 +276,8 @@ class _Handler(BaseHTTPRequestHandler):
             return _Reply(400, _encoded({"error": "the input length exceeds the context length"}))
         with owner.processor:
             # The server's own work is part of the time a call takes, not on top of it.
-            due = time.monotonic() + owner.base_seconds + owner.seconds_per_text * len(texts)
+            slow = sum(owner.slow_marker in text for text in texts)
+            due = time.monotonic() + owner.base_seconds + owner.seconds_per_text * slow
             reply = self._vectors(model, route, texts, failure)
             owner.closing.wait(max(0.0, due - time.monotonic()))
         return reply
