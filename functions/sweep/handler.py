@@ -1,4 +1,4 @@
-"""SweepFunction: the scheduled repair pass; then the documents whose refresh is due, the first admin key, the audit."""
+"""SweepFunction: the scheduled repair pass; then what is due: refreshes, the first admin key, the audit, search."""
 
 from dataclasses import asdict
 from functools import cache
@@ -7,9 +7,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from opdex.catalog.refresh import refresh_due
+from opdex.catalog.segments import rebuild_segments
 from opdex.catalog.sources import Sources
 from opdex.database import Database
 from opdex.embedding import make_embedder
+from opdex.embedding.vector_index import index_vectors
 from opdex.errors import ConfigurationError, SecretUnavailable
 from opdex.fetching import Fetcher
 from opdex.http.audit_store import forget_entries
@@ -70,7 +72,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     refreshed = refresh_due(sources, sender, seconds=seconds_left() - _LAST_REFRESH_SECONDS)
     keys = _take_over_first_admin_key(settings, database)
     entries = forget_entries(database, days=settings.audit_retention_days, seconds=seconds_left() - _LAST_SECONDS)
-    counts = {**asdict(swept), **asdict(refreshed), "keys_taken_over": keys, "forgotten_audit_entries": entries}
+    rebuilt = rebuild_segments(database, Limits.of(settings), seconds=seconds_left() - _LAST_REFRESH_SECONDS)
+    indexed = index_vectors(database, seconds=seconds_left() - _LAST_SECONDS)
+    counts = {
+        **asdict(swept),
+        **asdict(refreshed),
+        "keys_taken_over": keys,
+        "forgotten_audit_entries": entries,
+        "rebuilt_segments": rebuilt,
+        "indexed_models": indexed,
+    }
     for name, metric in _METRIC_OF.items():
         measure(metric, counts[name])
     logger.info("swept", extra=counts)
