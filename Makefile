@@ -46,7 +46,7 @@ test-localstack: $(READY) $(if $(LOCALSTACK_ENDPOINT),,$(LOCALSTACK))  ## Run th
 	OPDEX_ROAD=localstack $(PYTHON) -m pytest tests/e2e -m localstack
 
 oldest: $(READY) $(POSTGRES16)  ## Run the tests of the SQL on the oldest Postgres that a wheel has, 16.2 (x86-64)
-	OPDEX_POSTGRES=$(POSTGRES16) $(PYTHON) -m pytest tests/integration
+	OPDEX_POSTGRES=$(POSTGRES16) $(PYTHON) -m pytest tests/integration --ignore tests/integration/test_embedded_postgres.py
 
 check: $(READY) $(CHECKOV)  ## Check style, types, import rules and the template
 	.venv/bin/ruff check
