@@ -48,6 +48,7 @@ class OpenLoop:
         self._headers = dict(headers)
         self._threads = ThreadPoolExecutor(_MOST_AT_ONCE)
         self._thread = threading.local()
+        self._connections: list[HTTPConnection] = []
 
     def __enter__(self) -> Self:
         return self
@@ -56,6 +57,8 @@ class OpenLoop:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._threads.shutdown()
+        for connection in self._connections:
+            connection.close()
 
     def send(self, requests: Iterable[tuple[str, str]], rate: float) -> list[Answer]:
         """Send these, given as kind and path, ``rate`` of them a second; return all answers, in the same order."""
@@ -71,8 +74,9 @@ class OpenLoop:
         sent = time.monotonic()
         connection: HTTPConnection | None = getattr(self._thread, "connection", None)
         if connection is None:
-            address, port = str(self._url.hostname), self._url.port
-            self._thread.connection = connection = HTTPConnection(address, port, timeout=_PATIENCE_SECONDS)
+            connection = HTTPConnection(str(self._url.hostname), self._url.port, timeout=_PATIENCE_SECONDS)
+            self._thread.connection = connection
+            self._connections.append(connection)
         status = None
         try:
             connection.request("GET", self._url.path + path, headers=self._headers)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
@@ -100,10 +101,10 @@ def test_load(record: Record, tmp_path: Path) -> None:
             with Connections(system.endpoint["database_url"]) as connections, OpenLoop(url, headers) as loop:
                 for rate, count in _WARM_UP:
                     loop.send(list(islice(requests, count)), rate)
-                before = [_progress(system, job) for job in jobs]
+                before, began = [_progress(system, job) for job in jobs], time.time()
                 answers = loop.send(list(islice(requests, _RATE * _SECONDS)), _RATE)
                 progress = [_progress(system, job) - start for job, start in zip(jobs, before, strict=True)]
-            in_handler = _handler_milliseconds(system)
+            in_handler = _handler_milliseconds(system, began)
             allowed = _allowed_connections(system)
     lag = _percentile([1000 * answer.lag for answer in answers], 99)
     record("lag of the client at 50 requests a second, p99", lag, "ms", at_most=_MOST_LAG_MILLISECONDS)
@@ -220,9 +221,10 @@ def _allowed_connections(system: System) -> dict[str, int]:
     return allowed
 
 
-def _handler_milliseconds(system: System) -> list[float]:
-    """Return how long the API function itself took for the last requests, as many as the emulator keeps lines of."""
-    pages = _client(system, "logs").get_paginator("filter_log_events").paginate(logGroupName="/opdex/opdex/api")
+def _handler_milliseconds(system: System, since: float) -> list[float]:
+    """Return how long the API function itself took for each request since then of which the emulator has kept a line."""
+    logs = _client(system, "logs").get_paginator("filter_log_events")
+    pages = logs.paginate(logGroupName="/opdex/opdex/api", startTime=int(since * 1000))
     lines = [event["message"] for page in pages for event in page["events"]]
     return [json.loads(line)["duration_ms"] for line in lines if '"duration_ms"' in line]
 
