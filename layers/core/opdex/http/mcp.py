@@ -14,7 +14,6 @@ from opdex.http.context import ApiContext
 from opdex.http.error_map import ErrorAnswer
 from opdex.http.routing import Routes
 from opdex.openapi.limits import Limits
-from opdex.search import SearchAnswer, SearchRequest, search
 
 if TYPE_CHECKING:
     from opdex.mcp import Server
@@ -60,14 +59,11 @@ def mcp_routes(context: ApiContext) -> Routes:
     """Return the route for agents."""
     routes = Routes("MCP")
 
-    def find(request: SearchRequest) -> SearchAnswer:
-        return search(context.database, lambda: context.embedder, request)
-
     @cache
     def server() -> "Server":
         from opdex.mcp import Server, make_tools  # the protocol's models cost a cold start 130 ms
 
-        return Server(make_tools(context.database, find, Limits.of(context.settings)))
+        return Server(make_tools(context.database, context.searcher.search, Limits.of(context.settings)))
 
     @routes.endpoint(
         "POST",

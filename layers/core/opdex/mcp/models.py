@@ -95,6 +95,12 @@ class FoundOperation(BaseModel):
     deprecated: bool
     score: Annotated[float, Field(description="From 0 to 1, comparable within this answer only.")]
     matched: Annotated[list[str], Field(description="What matched: the meaning, the words, or both.")]
+    clause: Annotated[
+        str | None, Field(exclude_if=_is_none, description="The step of the query that it does, of several.")
+    ] = None
+    needed_by: Annotated[
+        str | None, Field(exclude_if=_is_none, description="The operation that needs what this one answers with.")
+    ] = None
 
 
 class FoundOperations(BaseModel):

@@ -39,7 +39,6 @@ type Search = Callable[[SearchRequest], SearchAnswer]
 # A low estimate for JSON in English: an answer is rather shorter than was asked for than longer.
 BYTES_A_TOKEN: Final = 3
 _SHORT: Final = 300  # characters that a list says of each of its entries
-_DEEP: Final = 500  # operations that are looked at where some of them are not wanted
 _IDENTITY: Final = ("catalog_id", "spec_name", "operation_id", "method", "path")
 _SAID: Final = ("summary", "description", "tags", "deprecated")
 
@@ -81,22 +80,6 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
     """Return the tools over what is stored in the database; ``limits`` are those on a document."""
     documents = ParsedDocuments(limits)
 
-    def search_operations(asked: SearchArguments) -> FoundOperations:
-        answer = _searched(search, asked)
-        return FoundOperations(
-            operations=[
-                FoundOperation(
-                    **found.model_dump(include={*_IDENTITY}),
-                    summary=cut(on_one_line(found.summary or found.description), _SHORT),
-                    deprecated=found.deprecated,
-                    score=found.score,
-                    matched=[*found.matched],
-                )
-                for found in answer.operations
-            ],
-            note=answer.note,
-        )
-
     def get_operation(asked: OperationArguments) -> dict[str, Any]:
         with database.transaction() as connection:
             found = find_operation(connection, asked.catalog_id, asked.spec_name, asked.operation_id)
@@ -132,7 +115,7 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
             "`operation_id` that get_operation takes. Call it again in other words if nothing fits.",
             SearchArguments,
             FoundOperations,
-            search_operations,
+            lambda asked: _searched(search, asked),
         ),
         Tool(
             "get_operation",
@@ -157,18 +140,25 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
     ]
 
 
-def _searched(search: Search, asked: SearchArguments) -> SearchAnswer:
+def _searched(search: Search, asked: SearchArguments) -> FoundOperations:
     request = SearchRequest(
         q=asked.query,
         catalogs=(asked.catalog,) if asked.catalog else (),
         specs=(asked.spec,) if asked.spec else (),
         method=asked.method,
         tag=asked.tag,
-        limit=asked.limit if asked.deprecated is None else _DEEP,
+        deprecated=asked.deprecated,
+        limit=asked.limit,
     )
     answer = search(request)
-    wanted = [found for found in answer.operations if asked.deprecated in (None, found.deprecated)]
-    return answer.model_copy(update={"operations": wanted[: asked.limit]})
+    operations = [
+        FoundOperation(
+            **found.model_dump(include=set(FoundOperation.model_fields) - {"summary"}),
+            summary=cut(on_one_line(found.summary or found.description), _SHORT),
+        )
+        for found in answer.operations
+    ]
+    return FoundOperations(operations=operations, note=answer.note)
 
 
 def _listed(catalog: Catalog) -> ListedCatalog:
