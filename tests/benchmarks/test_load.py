@@ -222,7 +222,7 @@ def _allowed_connections(system: System) -> dict[str, int]:
 
 
 def _handler_milliseconds(system: System, since: float) -> list[float]:
-    """Return how long the API function itself took for each request since then of which the emulator has kept a line."""
+    """Return how long the API function itself took for requests since then, by the lines that the emulator has left."""
     logs = _client(system, "logs").get_paginator("filter_log_events")
     pages = logs.paginate(logGroupName="/opdex/opdex/api", startTime=int(since * 1000))
     lines = [event["message"] for page in pages for event in page["events"]]
