@@ -26,7 +26,7 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: docs help run invoke key test test-localstack oldest check lock build deploy destroy bench faults fuzz clean
+.PHONY: docs help run invoke key test test-localstack oldest check lock build deploy destroy bench eval faults fuzz clean
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
@@ -70,6 +70,9 @@ destroy: $(READY)  ## Delete a stack in AWS, after a question; STACK= names it
 
 bench: $(READY) $(RIVALS)  ## Run the benchmarks, and make README's table of them; BENCH= names some of them
 	$(PYTHON) -m tests.benchmarks $(BENCH)
+
+eval: $(READY)  ## Ask the running service the queries of OPDEX_CORPUS, and compare what it finds with published figures
+	$(PYTHON) -m tests.evaluation
 
 MINUTES ?= 10
 faults: $(READY)  ## Try to break the engine, for MINUTES=10; SEED= repeats a run

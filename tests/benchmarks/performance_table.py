@@ -8,8 +8,8 @@ from tests.benchmarks.figures import RESULTS, Figure, read_figure
 README = Path(__file__).parents[2] / "README.md"
 # In the table's order.
 BENCHES = (
-    "main_job", "overhead", "reindex", "flat_cost", "scaling", "queue", "status_queries", "load", "upload", "catalogs",
-    "billed_time", "cold_import",
+    "main_job", "overhead", "reindex", "flat_cost", "scaling", "queue", "status_queries", "load", "search", "upload",
+    "catalogs", "billed_time", "cold_import",
 )  # fmt: skip
 _BEGIN, _END = "<!-- made by `make bench` -->\n", "<!-- end -->\n"
 
