@@ -39,8 +39,12 @@ invoke: $(READY)  ## Let built functions answer events on Lambda's own runtime; 
 key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends one; OPDEX_URL= OPDEX_KEY= elsewhere
 	@$(PYTHON) -m local.keys
 
-test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator
-	$(PYTHON) -m pytest
+test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator, and hold the bounds of branch coverage
+	rm -rf .coverage
+	$(PYTHON) -m coverage run -m pytest
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report --fail-under=90
+	$(PYTHON) -m coverage report --fail-under=98 --include="layers/core/opdex/jobs/*,layers/core/opdex/indexing/*"
 
 test-localstack: $(READY) $(if $(LOCALSTACK_ENDPOINT),,$(LOCALSTACK))  ## Run the end-to-end tests through LocalStack, that at LOCALSTACK_ENDPOINT= or its own
 	OPDEX_ROAD=localstack $(PYTHON) -m pytest tests/e2e -m localstack
@@ -89,7 +93,7 @@ lock: $(READY)  ## Lock the dependencies again; hosts are neutral, so that any i
 	sed -i -E 's#https://[^/"]+/simple#https://index.example/simple#; s#https://[^/"]+/packages/#https://files.example/packages/#' uv.lock
 
 clean:  ## Remove what can be made again; the data in .local stays
-	rm -rf .venv .tools .aws-sam .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .tools .aws-sam .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The lock's addresses are neutral on purpose, so packages are installed from its export, by hash.
 $(READY): pyproject.toml uv.lock .python-version $(filter .tools/%,$(UV))
