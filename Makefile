@@ -52,13 +52,8 @@ test-localstack: $(READY) $(if $(LOCALSTACK_ENDPOINT),,$(LOCALSTACK))  ## Run th
 oldest: $(READY) $(POSTGRES16)  ## Run the tests of the SQL on the oldest Postgres that a wheel has, 16.2 (x86-64)
 	OPDEX_POSTGRES=$(POSTGRES16) $(PYTHON) -m pytest tests/integration --ignore tests/integration/test_embedded_postgres.py
 
-check: $(READY) $(CHECKOV)  ## Check style, types, import rules and the template
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-	.venv/bin/sam validate --lint
-	.tools/checkov/bin/checkov --config-file .checkov.yaml
+check: $(READY) $(CHECKOV)  ## Check the sources, side by side; CHECK= names some, AUDIT=required wants the audit done
+	@$(PYTHON) -m checks $(CHECK)
 
 build: $(READY)  ## Build what is deployed, into .aws-sam/build
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build

@@ -16,6 +16,7 @@ from local.system import Options, System, running
 from local.template import parameter_values, read_template
 
 _WATCH_SECONDS = 0.5
+_ANY_ARN = "arn:aws:secretsmanager:::secret:any"
 _EXAMPLE = "docs/examples/library.yaml"
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -107,7 +108,7 @@ def _port(text: str) -> int:
 def _parameters(**given: str) -> dict[str, str]:
     chosen = {name: value for name, value in given.items() if value}
     # Refused now rather than in the middle of a deploy, which will know the database.
-    parameter_values(read_template(TEMPLATE), {**chosen, "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:any"})
+    parameter_values(read_template(TEMPLATE), {**chosen, "DATABASE_SECRET_ARN": _ANY_ARN})
     return chosen
 
 

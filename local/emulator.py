@@ -117,6 +117,6 @@ class Emulator:
             "LAMBDA_EXECUTOR": "local",
             "DOCKER_HOST": f"unix://{scratch}/no-docker.sock",
             "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",  # nosec B105  # the emulator takes any
             **self._variables,
         }

@@ -67,7 +67,7 @@ class LambdaRuntime:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_seconds),
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",  # nosec B105  # the emulator takes any
             **environment,
         }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_MEMORY = Path("/dev/shm")  # noqa: S108  a private folder is made in it
+_MEMORY = Path("/dev/shm")  # nosec B108  # noqa: S108  a private folder is made in it
 _ROOM_BYTES = 4 * 2**30
 _PREFIX = "opdex-scratch-"
 

@@ -126,11 +126,6 @@ class OllamaServer:
         return [text for call in self.calls if call.status == HTTPStatus.OK for text in call.texts]
 
     @property
-    def most_at_once(self) -> int:
-        """The most calls that were under way at a time."""
-        return max((call.at_once for call in self.calls), default=0)
-
-    @property
     def under_way(self) -> int:
         """The calls being answered now."""
         with self._lock:

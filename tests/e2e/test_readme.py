@@ -20,15 +20,6 @@ def test_first_two_commands_are_run_and_test_when_a_newcomer_reads() -> None:
     assert _BLOCKS[0].split("\n")[:2] == ["make run", "make test"]
 
 
-def test_every_target_and_file_exists_when_it_is_named() -> None:
-    targets = set(re.findall(r"`?make ([a-z]+)", _README))
-    planned = subprocess.run(["make", "--dry-run", *targets], cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert planned.returncode == 0, planned.stderr
-
-    links = re.findall(r"\]\(([^)#:]+)\)", _README) + re.findall(r"(?:events|docs)/[\w/]+\.\w+", _README)
-    assert [link for link in links if not (PROJECT / link).exists()] == []
-
-
 def test_first_success_is_had_when_the_commands_are_run(tmp_path: Path) -> None:
     start, ask, index = (_only(_BLOCKS, word) for word in ("make run SPEC=", "search?q=", "/upload"))
     environment = {**os.environ, "PORT": str(free_port()), "DATA_DIR": str(tmp_path)}

@@ -3,7 +3,7 @@
 -- name: store_segment
 INSERT INTO segments (spec_id, revision, scheme, octets)
 VALUES (%(spec_id)s, %(revision)s, %(scheme)s, %(octets)s)
-ON CONFLICT (spec_id, revision) DO UPDATE SET scheme = EXCLUDED.scheme, octets = EXCLUDED.octets, created_at = now();
+ON CONFLICT (spec_id, revision) DO UPDATE SET scheme = excluded.scheme, octets = excluded.octets, created_at = now();
 
 -- name: read_segments
 SELECT spec_id, revision, octets

@@ -1,7 +1,8 @@
 -- The indexes that find near vectors, one a model.
 
 -- name: unindexed_models
--- What has as many vectors that an index finds them sooner than a look at each, and no dimension that is too large for one.
+-- What has as many vectors that an index finds them sooner than a look at each, and no dimension that is too large for
+-- one.
 SELECT m.id, m.dimension
 FROM models m
 WHERE m.dimension BETWEEN 1 AND 4000

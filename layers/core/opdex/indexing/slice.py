@@ -291,7 +291,7 @@ class Slice:
                 refusals += isinstance(error, DatabaseFailed)
                 if refusals == _REFUSALS or self._deadline.seconds_left() < pause:
                     raise
-            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            time.sleep(pause * random.uniform(0.5, 1))  # nosec B311  # noqa: S311 - jitter
             pause = min(2.0, pause * 2)
 
 

@@ -1,17 +1,14 @@
 -- Search looks at the operations that a reader may see: a spec's published revision, or its first one until then.
 
--- name: snapshot
--- Where to look, the vectors and the rows they lead to are read at one moment: never a mixture of two publications.
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
-
 -- name: scope
-SELECT coalesce(r.original_spec_id, r.spec_id) AS origin_spec_id, coalesce(r.original_revision, r.revision) AS origin_revision,
+SELECT coalesce(r.original_spec_id, r.spec_id) AS origin_spec_id,
+       coalesce(r.original_revision, r.revision) AS origin_revision,
        s.catalog_id, s.spec_name,
        coalesce(s.published_model_id = %(model_id)s AND r.revision = s.published_revision, false) AS is_indexed
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = coalesce(s.published_revision, s.current_revision)
-WHERE (%(catalogs)s::text[] IS NULL OR s.catalog_id = ANY (%(catalogs)s))
-  AND (%(specs)s::text[] IS NULL OR s.spec_name = ANY (%(specs)s))
+WHERE (%(catalogs)s::text[] IS NULL OR s.catalog_id = ANY(%(catalogs)s))
+  AND (%(specs)s::text[] IS NULL OR s.spec_name = ANY(%(specs)s))
 ORDER BY s.catalog_id, s.spec_name;
 
 -- name: cosines
@@ -21,7 +18,7 @@ WITH known AS MATERIALIZED (
     FROM unnest(%(text_hashes)s::bytea[]) WITH ORDINALITY AS wanted (text_hash, n)
     JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = wanted.text_hash
 )
-SELECT (SELECT array_agg(n::int ORDER BY n) FROM known) AS places,
+SELECT (SELECT array_agg(k.n::int ORDER BY k.n) FROM known k) AS places,
        array_agg((1 - (known.embedding <=> query.vector))::float4 ORDER BY query.n, known.n) AS cosines
 FROM known, unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n);
 
@@ -43,3 +40,8 @@ FROM unnest(%(spec_ids)s::bigint[], %(revisions)s::int[], %(positions)s::int[])
      WITH ORDINALITY AS hit (spec_id, revision, position, rank)
 JOIN stored_operations o USING (spec_id, revision, position)
 ORDER BY hit.rank;
+
+-- name: snapshot
+-- Where to look, the vectors and the rows they lead to are read at one moment: never a mixture of two publications.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY -- noqa: PRS
+;

@@ -1,0 +1,1 @@
+"""What `make check` asks of the sources, without running the product."""
