@@ -43,6 +43,12 @@ class MigratedServer:
         finally:
             self.administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
+    def make_template(self) -> None:
+        """Make the database that others are cloned from."""
+        self.administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(MIGRATED)))
+        with psycopg.connect(self.url(MIGRATED), row_factory=dict_row) as connection:
+            migrate(connection, _MIGRATIONS)
+
     def administer(self, statement: sql.Composed) -> None:
         """Run a statement outside a transaction."""
         with psycopg.connect(self.maintenance_url, autocommit=True) as connection:
@@ -57,7 +63,5 @@ def started_server(owner: Path, programs: Path | None = None) -> Iterator[Migrat
         EmbeddedPostgres(folder, durable=False, programs=programs) as postgres,
     ):
         server = MigratedServer(postgres.url("postgres"))
-        server.administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(MIGRATED)))
-        with psycopg.connect(server.url(MIGRATED), row_factory=dict_row) as connection:
-            migrate(connection, _MIGRATIONS)
+        server.make_template()
         yield server

@@ -7,20 +7,15 @@ from typing import Any, Protocol
 
 import psycopg
 import pytest
-from psycopg import sql
-from psycopg.rows import dict_row
 
 from local.emulator import REGION, Emulator
 from local.ports import free_port
 from local.postgres import EmbeddedPostgres
-from opdex.migrations import migrate
 from tests.benchmarks.embed_function import EmbedFunction
 from tests.benchmarks.figures import RESULTS, Figure, Record, this_run
 from tests.benchmarks.provider import Provider
 from tests.benchmarks.uploads import Uploads
-
-_MIGRATIONS = Path(__file__).parents[2] / "migrations"
-_TEMPLATE = "migrated"
+from tests.migrated_server import MigratedServer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,20 +23,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MigratedServer]:
     """A server that loses nothing, on a disk; its template database is migrated."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
-        with psycopg.connect(server.url(_TEMPLATE), row_factory=dict_row) as connection:
-            migrate(connection, _MIGRATIONS)
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as durable:
+        server = MigratedServer(durable.url("postgres"))
+        server.make_template()
         yield server
 
 
 @pytest.fixture(scope="session")
-def run(postgres: EmbeddedPostgres) -> dict[str, Any]:
+def run(postgres: MigratedServer) -> dict[str, Any]:
     """When and on what the figures are taken."""
-    with psycopg.connect(postgres.url("postgres")) as connection:
+    with psycopg.connect(postgres.maintenance_url) as connection:
         version = connection.info.parameter_status("server_version")
     return {**this_run(), "postgres": version}
 

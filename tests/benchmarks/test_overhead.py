@@ -9,13 +9,13 @@ from statistics import median
 import httpx
 import pytest
 
-from local.postgres import EmbeddedPostgres
 from tests.benchmarks.conftest import StartFunction
 from tests.benchmarks.figures import Record
 from tests.benchmarks.provider import Provider
 from tests.benchmarks.rivals import OverheadFigures, overhead
 from tests.benchmarks.uploads import Uploads
 from tests.e2e.system import document
+from tests.migrated_server import MigratedServer
 from tests.ollama_server import MODEL
 
 _TEXTS, _TEXTS_A_CALL = 1_000, 32
@@ -29,8 +29,8 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def others(postgres: EmbeddedPostgres, provider: Provider) -> list[OverheadFigures]:
-    return overhead(postgres.url("postgres"), provider.url, runs=_RUNS)
+def others(postgres: MigratedServer, provider: Provider) -> list[OverheadFigures]:
+    return overhead(postgres.maintenance_url, provider.url, runs=_RUNS)
 
 
 def _bare_calls(client: httpx.Client, texts: Sequence[str], at_once: int) -> float:

@@ -13,7 +13,6 @@ from statistics import median, quantiles
 
 import pytest
 
-from local.postgres import EmbeddedPostgres
 from opdex.database import Database
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.worker import Worker
@@ -25,6 +24,7 @@ from tests.benchmarks.figures import Record
 from tests.benchmarks.rivals import LatencyFigures, QueueFigures, claim_latency, queue_throughput
 from tests.benchmarks.uploads import Uploads
 from tests.integration.engine import CATALOG, Engine
+from tests.migrated_server import MigratedServer
 
 _ROUNDS = 3
 _JOBS = 1_000  # as many as the others are given
@@ -40,7 +40,7 @@ _BOUNDS: dict[str, Callable[[Mapping[str, float]], float]] = {
 
 
 @pytest.mark.timeout(600)
-def test_throughput(database_url: str, postgres: EmbeddedPostgres, uploads: Uploads, record: Record) -> None:
+def test_throughput(database_url: str, postgres: MigratedServer, uploads: Uploads, record: Record) -> None:
     drain.add_jobs(uploads, "warm", 100)
     drain.jobs_a_second(drain.by_the_worker, database_url, 1, 100)
     ours: dict[tuple[str, int], list[float]] = {key: [] for key in product(_DRAINS, (1, 4))}
@@ -53,7 +53,7 @@ def test_throughput(database_url: str, postgres: EmbeddedPostgres, uploads: Uplo
         for connections, rates in floors.items():
             drain.add_jobs(uploads, f"floor-{connections}-{round_number}", _JOBS)
             rates.append(drain.jobs_a_second(drain.by_key, database_url, connections, _JOBS))
-        theirs += queue_throughput(postgres.url("postgres"))
+        theirs += queue_throughput(postgres.maintenance_url)
     for (how, connections), rates in ours.items():
         beside = _medians([other for other in theirs if other.connections == connections])
         times = {name: round(median(rates) / rate, 2) for name, rate in beside.items()}
@@ -85,7 +85,7 @@ def _of(library: str, how: str, beside: Mapping[str, float]) -> float:
     )
 
 
-def test_claim_latency(engine: Engine, postgres: EmbeddedPostgres, record: Record) -> None:
+def test_claim_latency(engine: Engine, postgres: MigratedServer, record: Record) -> None:
     """From before a re-embed is enqueued until its claim is committed, by a warm worker that waits for wake-ups."""
     engine.upload("spec", ["one operation"])
     waits = []
@@ -97,7 +97,7 @@ def test_claim_latency(engine: Engine, postgres: EmbeddedPostgres, record: Recor
                 job_id = reembed(c, CATALOG, "spec").job_id
             waits.append((worker.wake(job_id) - began) * 1000)
     percentiles = quantiles(waits, n=20)
-    theirs = claim_latency(postgres.url("postgres"))
+    theirs = claim_latency(postgres.maintenance_url)
     for named, value, attribute in (("p50", percentiles[9], "p50_ms"), ("p95", percentiles[18], "p95_ms")):
         beside = {_name(other): round(getattr(other, attribute), 2) for other in theirs}
         record(f"enqueue to claim, {named}", value, "ms", beside=beside)
