@@ -10,6 +10,7 @@ READY := .venv/.ready
 RIVALS := .tools/rivals/.ready
 POSTGRES16 := .tools/postgres16/pgserver/pginstall/bin
 CHECKOV := .tools/checkov/.ready
+MUTANTS := .tools/mutants/.ready
 LOCALSTACK := .tools/localstack/.ready
 PYTHON3 = $(shell command -v python3.13 || command -v python3)
 NO_PYTHON = { echo "Opdex needs Python 3.13: install it, so that python3.13 is on PATH." >&2; exit 1; }
@@ -26,7 +27,7 @@ export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \
     if [ -d "$$folder" ] && [ -w "$$folder" ]; then echo "$(CACHE)"; else echo "$(CURDIR)/.tools/cache"; fi))
 
-.PHONY: docs help run invoke key test test-localstack oldest check lock build deploy destroy bench eval faults fuzz clean
+.PHONY: docs help run invoke key test test-localstack oldest check lock build deploy destroy bench eval faults fuzz mutants clean
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s $$'\t'
 
@@ -83,6 +84,9 @@ fuzz: $(READY)  ## Send the API what nobody should, for MINUTES=10; SEED= repeat
 docs: $(READY)  ## Make docs/configuration.md and docs/costs.md of code, template and figures
 	@$(PYTHON) -m docs.pages
 
+mutants: $(READY) $(MUTANTS)  ## Change jobs/ and indexing/ in small ways, and list what no test notices; MODULE= names one file
+	nice .tools/mutants/bin/python -m tests.mutants $(MODULE)
+
 lock: $(READY)  ## Lock the dependencies again; hosts are neutral, so that any index will do
 	$(UV) lock --quiet
 	sed -i -E 's#https://[^/"]+/simple#https://index.example/simple#; s#https://[^/"]+/packages/#https://files.example/packages/#' uv.lock
@@ -104,6 +108,14 @@ $(RIVALS) $(CHECKOV) $(LOCALSTACK): .tools/%/.ready: uv.lock $(READY)
 	@echo "Installing $* into $(@D) ..." >&2
 	@test -x $(@D)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(@D)
 	@$(UV) export --quiet --frozen --no-emit-project --only-group $* | \
+	    $(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes -
+	@touch $@
+
+# The tests run in it, too, so it has what they need.
+$(MUTANTS): uv.lock $(READY)
+	@echo "Installing mutmut and what the tests need into $(@D) ..." >&2
+	@test -x $(@D)/bin/python || $(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	@$(UV) export --quiet --frozen --no-emit-project --no-group local --group mutants | \
 	    $(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes -
 	@touch $@
 

@@ -1,0 +1,82 @@
+"""What became of the mutants, and which survivors are explained."""
+
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+
+_EXPLANATIONS = Path(__file__).with_name("survivors.toml")
+_DETECTED = ("killed", "timeout", "segfault", "suspicious")
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """A mutant that no test noticed: where, and the lines that it changes."""
+
+    function: str
+    change: str
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Of all mutants that ran."""
+
+    total: int
+    survivors: tuple[Survivor, ...]
+    reasons: frozenset[Survivor]
+
+    @property
+    def killed(self) -> int:
+        """How many some test noticed."""
+        return self.total - len(self.survivors)
+
+    @property
+    def score(self) -> float:
+        """The share of them, 0 to 1."""
+        return self.killed / self.total
+
+    @cached_property
+    def explained(self) -> tuple[Survivor, ...]:
+        """The survivors that have a reason."""
+        return tuple(survivor for survivor in self.survivors if survivor in self.reasons)
+
+    @cached_property
+    def unexplained(self) -> tuple[Survivor, ...]:
+        """The others."""
+        return tuple(survivor for survivor in self.survivors if survivor not in self.reasons)
+
+
+def read_verdicts(mutmut: Path, folder: Path, pattern: str) -> Verdicts:
+    """Return what mutmut noted in ``folder`` on the mutants whose name fits the pattern."""
+    said = _ask(mutmut, folder, "results", "--all", "true")
+    verdicts = dict(line.strip().rsplit(": ", 1) for line in said.splitlines())
+    verdicts = {name: verdict for name, verdict in verdicts.items() if fnmatch(name, pattern)}
+    survivors = (name for name, verdict in verdicts.items() if verdict not in _DETECTED)
+    return Verdicts(
+        len(verdicts),
+        tuple(Survivor(_function(name), changed_lines(_ask(mutmut, folder, "show", name))) for name in survivors),
+        frozenset(_explained()),
+    )
+
+
+def changed_lines(diff: str) -> str:
+    """Return a diff's removed and added lines, without their indentation."""
+    lines = (line for line in diff.splitlines() if line[:1] in ("-", "+") and line[:3] not in ("---", "+++"))
+    return "\n".join(f"{line[0]} {line[1:].strip()}" for line in lines)
+
+
+def _explained() -> Iterator[Survivor]:
+    for reason in tomllib.loads(_EXPLANATIONS.read_text())["reason"]:
+        for mutant in reason["mutants"]:
+            yield Survivor(mutant["function"], mutant["change"].strip())
+
+
+def _function(name: str) -> str:
+    return name.partition("__mutmut_")[0].replace("xǁ", "").replace("ǁ", ".").replace(".x_", ".")
+
+
+def _ask(mutmut: Path, folder: Path, *question: str) -> str:
+    return subprocess.run([mutmut, *question], cwd=folder, capture_output=True, text=True, check=True).stdout
