@@ -22,7 +22,7 @@ def require_concurrency(values: Mapping[str, str], lambda_client: Any, held: int
     """
     if values["ReserveWorkers"] != "true":
         return
-    needed = int(values["Workers"]) + int(values["ApiConcurrency"])
+    needed = sum(int(values[name]) for name in ("Workers", "ApiConcurrency", "SearchConcurrency"))
     limits = lambda_client.get_account_settings()["AccountLimit"]
     free = max(0, limits["UnreservedConcurrentExecutions"] + held - KEPT_UNRESERVED)
     if needed > free:

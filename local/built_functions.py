@@ -46,7 +46,7 @@ class BuiltFunctions:
         return self.runtime(event_path).invoke({**read_event(event_path), **changes})
 
     def runtime(self, event_path: Path) -> LambdaRuntime:
-        """Return the function whose event this is, running: ``api_search.json`` is one of ApiFunction.
+        """Return the function whose event this is, running: ``search_operations.json`` is one of SearchFunction.
 
         Raises LocalRunError.
         """

@@ -26,7 +26,7 @@ from opdex.database import Connection
 from opdex.http.keys_store import keep_first_admin_key
 from opdex.migrations import migrate
 
-_USAGE = "Name an event: make invoke EVENT=events/api_search.json; several, in quotes, follow each other."
+_USAGE = "Name an event: make invoke EVENT=events/search_operations.json; several, in quotes, follow each other."
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,11 +13,45 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from local.build import TEMPLATE
 from local.template import read_template
+from opdex.http.app import Api
+from opdex.http.context import ApiContext
+from opdex.http.route_table import all_routes
 
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
-BINARY_MEDIA_TYPES = tuple(read_template(TEMPLATE)["Resources"]["Api"]["Properties"]["BinaryMediaTypes"])
+_API = read_template(TEMPLATE)["Resources"]["Api"]["Properties"]
+BINARY_MEDIA_TYPES = tuple(_API["BinaryMediaTypes"])
+_PATHS: dict[str, Any] = _API["DefinitionBody"]["paths"]
+
+
+def whole_service(context: ApiContext) -> Api:
+    """Return all functions of the API in one."""
+    return Api(context, all_routes(context))
+
+
+def leading_to(handlers: Mapping[str, Handler]) -> Handler:
+    """Return what hands an event to one of these handlers: the function's that the template's gateway calls."""
+
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        return handlers[function_of(event["httpMethod"], event["resource"])](event, context)
+
+    return handler
+
+
+def function_of(method: str, resource: str) -> str:
+    """Return which function the gateway calls; one that takes GET judges those that the gateway itself would refuse."""
+    operation = _PATHS[resource].get(method.lower()) or _PATHS[resource]["get"]
+    called: str = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    return called.rpartition("${")[2].partition(".")[0]
+
+
+def _resource_of(path: str) -> tuple[str, dict[str, str] | None]:
+    if path in _PATHS:
+        return path, None
+    greedy = ((known, known.removesuffix("{proxy+}")) for known in _PATHS if known.endswith("{proxy+}"))
+    resource, beginning = max((pair for pair in greedy if f"/{path.lstrip('/')}".startswith(pair[1])), key=len)
+    return resource, {"proxy": path.removeprefix(beginning)}
 
 
 class PayloadRefusedError(AssertionError):
@@ -104,13 +138,13 @@ def proxy_event(
     stage: str = "v1",
     base_path: str = "",
 ) -> dict[str, Any]:
-    """Return the event of a REST API whose resources are `/` and `/{proxy+}`."""
+    """Return the event of the template's REST API."""
     headers = {name.lower(): value for name, value in (headers or {}).items()}
     parts = urlsplit(path)
     route = unquote(parts.path) or "/"
     query = parse_qs(parts.query, keep_blank_values=True)
     binary = _is_binary(headers.get("content-type", ""))
-    resource = "/" if route == "/" else "/{proxy+}"
+    resource, path_parameters = _resource_of(route)
     request_id = str(uuid.uuid4())
     return {
         "resource": resource,
@@ -120,7 +154,7 @@ def proxy_event(
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
-        "pathParameters": None if route == "/" else {"proxy": route.removeprefix("/")},
+        "pathParameters": path_parameters,
         "stageVariables": None,
         "requestContext": {
             "accountId": "000000000000",

@@ -65,7 +65,10 @@ def page() -> str:
         stored=_stored(measured),
         requests=_bills(
             "USD a million",
-            {f"{kind} requests": _million_requests(measured, own, kind) for kind in ("search", "status")},
+            {
+                "search requests": _million_requests(measured, own.memory_gb("SearchFunction"), "search"),
+                "status requests": _million_requests(measured, own.memory_gb("ApiFunction"), "status"),
+            },
         ),
     )
 
@@ -153,9 +156,9 @@ def _stored(measured: Measured) -> str:
     return table(("dimensions", "bytes a vector", "GB for a million operations", "USD a month in Aurora"), rows)
 
 
-def _million_requests(measured: Measured, stack: Stack, kind: str) -> Bill:
+def _million_requests(measured: Measured, memory_gb: float, kind: str) -> Bill:
     seconds = measured[f"a {kind} request: billed time"] / 1000
-    working = seconds * stack.memory_gb("ApiFunction") * prices.LAMBDA_GB_SECOND
+    working = seconds * memory_gb * prices.LAMBDA_GB_SECOND
     return {
         "API Gateway": MILLION * prices.GATEWAY_REQUEST,
         "Lambda": MILLION * (prices.LAMBDA_REQUEST + working),

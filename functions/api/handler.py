@@ -1,4 +1,4 @@
-"""ApiFunction: everything over HTTP."""
+"""ApiFunction: everything over HTTP but what SearchFunction serves."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +7,7 @@ from opdex.database import Database
 from opdex.embedding import make_embedder
 from opdex.http.app import Api
 from opdex.http.context import ApiContext
+from opdex.http.route_table import api_function_routes
 from opdex.jobs.wakeups import WakeUpSender
 from opdex.observability import observed
 from opdex.settings import ApiSettings
@@ -15,14 +16,13 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 _settings = ApiSettings.read()
-_api = Api(
-    ApiContext(
-        settings=_settings,
-        database=Database(_settings),
-        wake_ups=WakeUpSender(_settings.embed_queue_url),
-        make_embedder=lambda: make_embedder(_settings),
-    )
+_context = ApiContext(
+    settings=_settings,
+    database=Database(_settings),
+    wake_ups=WakeUpSender(_settings.embed_queue_url),
+    make_embedder=lambda: make_embedder(_settings),
 )
+_api = Api(_context, api_function_routes(_context))
 cold_start.end()
 
 

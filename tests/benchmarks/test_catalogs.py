@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from opdex.http.app import BASE_PATH
 from opdex.http.keys_store import create_key
+from opdex.http.routing import BASE_PATH
 from opdex.jobs.retention import apply_retention
-from tests.benchmarks.api_function import ApiFunction
 from tests.benchmarks.figures import Record
+from tests.benchmarks.http_function import HttpFunction
 from tests.benchmarks.uploads import CATALOG, Uploads
 from tests.gateway import Answer, Gateway
 
@@ -48,7 +48,7 @@ def gateway(database_url: str, queue: dict[str, str], uploads: Uploads) -> Itera
         for statement in _EMBEDDED:
             c.execute(statement)
         key = create_key(c, "bench", "admin", None).key
-    with ApiFunction({**queue, "DATABASE_URL": database_url, "EMBEDDING_PROVIDER": "ollama"}) as function:
+    with HttpFunction("api", {**queue, "DATABASE_URL": database_url, "EMBEDDING_PROVIDER": "ollama"}) as function:
         gateway = Gateway(function, key=key)
         gateway.call("GET", _CATALOGS)
         yield gateway

@@ -9,17 +9,17 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import psycopg
 import pytest
 
-from opdex.http.app import BASE_PATH
 from opdex.http.keys_store import create_key
-from tests.benchmarks.api_function import ApiFunction
+from opdex.http.routing import BASE_PATH
 from tests.benchmarks.conftest import StartFunction
 from tests.benchmarks.figures import Record
+from tests.benchmarks.http_function import HttpFunction
 from tests.benchmarks.provider import Provider
 from tests.benchmarks.sweep_function import swept_in
 from tests.benchmarks.uploads import CATALOG, Uploads
@@ -91,7 +91,7 @@ def test_operations(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kind", ["search", "status"])
+@pytest.mark.parametrize(("kind", "folder"), [("search", "search"), ("status", "api")])
 def test_requests(
     uploads: Uploads,
     start_function: StartFunction,
@@ -100,6 +100,7 @@ def test_requests(
     record: Record,
     tmp_path: Path,
     kind: str,
+    folder: Literal["api", "search"],
 ) -> None:
     with Provider() as unused:
         stored = uploads.store("main", document("thing", _OPERATIONS))
@@ -107,7 +108,7 @@ def test_requests(
     with uploads.database.transaction() as c:
         key = create_key(c, "bench", "reader", None).key
     log = tmp_path / "api.log"
-    with ApiFunction({**queue, "DATABASE_URL": database_url, "EMBEDDING_PROVIDER": "minilm"}, log) as function:
+    with HttpFunction(folder, {**queue, "DATABASE_URL": database_url, "EMBEDDING_PROVIDER": "minilm"}, log) as function:
         gateway = Gateway(function, key=key)
         gateway.call("GET", f"{BASE_PATH}/{_PATHS[kind]}")  # it loads the model, and is not counted
         logged, answers, spent = log.stat().st_size, [], []

@@ -16,9 +16,9 @@ from opdex.database import Database
 from opdex.embedding import Vector
 from opdex.embedding.minilm import MiniLmEmbedder
 from opdex.embedding.vector_index import index_vectors
-from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import create_key
+from opdex.http.routing import BASE_PATH
 from opdex.jobs.wakeups import WakeUp
 from opdex.openapi import describe
 from opdex.ranking.ranker import Query
@@ -28,7 +28,7 @@ from opdex.settings import ApiSettings, DatabaseSettings
 from tests.benchmarks.figures import Record
 from tests.benchmarks.library import documents, vectors
 from tests.benchmarks.uploads import Uploads
-from tests.gateway import Gateway
+from tests.gateway import Gateway, whole_service
 
 _CATALOGS, _OPERATIONS = 100, 1_000
 _QUERIES = 200
@@ -93,7 +93,7 @@ def test_search(library: Database, database_url: str, record: Record) -> None:
 
     def gateway() -> Gateway:
         key = _reader(library)
-        return Gateway(Api(ApiContext(settings, library, _NoWakeUps(), lambda: embedder)), key=key)
+        return Gateway(whole_service(ApiContext(settings, library, _NoWakeUps(), lambda: embedder)), key=key)
 
     cold = gateway()
     began = time.monotonic()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from opdex.database import Database
-from opdex.http.app import BASE_PATH
 from opdex.http.keys_store import create_key
+from opdex.http.routing import BASE_PATH
 from opdex.settings import DatabaseSettings
-from tests.benchmarks.api_function import ApiFunction, Spent
 from tests.benchmarks.figures import Record
+from tests.benchmarks.http_function import HttpFunction, Spent
 from tests.gateway import Gateway
 
 _RUNS = 3
@@ -31,13 +31,13 @@ _MEBIBYTE = 1024 * 1024
 
 
 @pytest.fixture
-def function(database_url: str, queue: dict[str, str]) -> Iterator[ApiFunction]:
-    with ApiFunction({**queue, "DATABASE_URL": database_url, "EMBEDDING_PROVIDER": "ollama"}) as function:
+def function(database_url: str, queue: dict[str, str]) -> Iterator[HttpFunction]:
+    with HttpFunction("api", {**queue, "DATABASE_URL": database_url, "EMBEDDING_PROVIDER": "ollama"}) as function:
         yield function
 
 
 @pytest.fixture
-def gateway(function: ApiFunction, database_url: str) -> Gateway:
+def gateway(function: HttpFunction, database_url: str) -> Gateway:
     """The function behind a gateway, warm and with an empty catalog."""
     database = Database(DatabaseSettings.read(database_url=database_url))
     with database.transaction() as c:
@@ -49,7 +49,7 @@ def gateway(function: ApiFunction, database_url: str) -> Gateway:
 
 
 @pytest.mark.timeout(300)
-def test_real_documents(function: ApiFunction, gateway: Gateway, record: Record) -> None:
+def test_real_documents(function: HttpFunction, gateway: Gateway, record: Record) -> None:
     corpus = os.environ.get("OPDEX_CORPUS")
     for file, (what, seconds) in _REAL.items() if corpus else ():
         raw = Path(corpus or "", "specs", file).read_bytes()
@@ -60,7 +60,7 @@ def test_real_documents(function: ApiFunction, gateway: Gateway, record: Record)
 
 
 @pytest.mark.timeout(300)
-def test_large_document(function: ApiFunction, gateway: Gateway, record: Record) -> None:
+def test_large_document(function: HttpFunction, gateway: Gateway, record: Record) -> None:
     raw = _large_document()
     assert len(raw) >= _LARGE_BYTES
     packed = gzip.compress(raw, 6)
@@ -71,7 +71,7 @@ def test_large_document(function: ApiFunction, gateway: Gateway, record: Record)
     record("memory of the API function after that upload, at its peak", round(peak), "MiB", at_most=1024)
 
 
-def _upload(function: ApiFunction, gateway: Gateway, spec_name: str, packed: bytes) -> Spent:
+def _upload(function: HttpFunction, gateway: Gateway, spec_name: str, packed: bytes) -> Spent:
     path = f"{_CATALOG}/specs/{spec_name}/upload"
     answer = gateway.call("PUT", path, packed, headers={"Content-Type": "application/gzip"})
     assert answer.status == 201, answer.body

@@ -68,7 +68,7 @@ def test_built_functions_do_the_main_job_when_alone_with_their_layers(expecting:
     assert uploaded["statusCode"] == 201, uploaded
     assert expecting.answer(EVENTS["embed_wake_up"]) == {"batchItemFailures": []}
     query = {"q": "reserve a seat on a boat", "ranking": "semantic"}
-    found = expecting.answer(EVENTS["api_search"], queryStringParameters=query)
+    found = expecting.answer(EVENTS["search_operations"], queryStringParameters=query)
     operations = json.loads(found["body"])["operations"]
     assert [operation["operation_id"] for operation in operations] == ["bookPassage", "listDepartures"]
 
@@ -79,9 +79,9 @@ def test_built_function_answers_when_it_gets_an_event(expecting: BuiltFunctions,
         changes = {"ResponseURL": receiver.url} if event == "migrate_deploy" else {}
         answer = expecting.answer(EVENTS[event], **changes)
 
-    api_statuses = {"api_healthz": 200, "api_search": 200, "api_upload": 201}
-    if event in api_statuses:
-        assert answer["statusCode"] == api_statuses[event], answer
+    statuses = {"api_healthz": 200, "api_upload": 201, "search_operations": 200}
+    if event in statuses:
+        assert answer["statusCode"] == statuses[event], answer
     elif event == "migrate_deploy":
         assert [told["Status"] for told in receiver.answers] == ["SUCCESS"]
     elif event == "migrate_invoke":
@@ -145,7 +145,7 @@ def test_built_migrate_function_answers_cloudformation_when_asked(
 
 def test_each_built_function_fits_lambda_when_unpacked_with_its_layers(functions: BuiltFunctions) -> None:
     sizes = {name: sum(map(_size, functions.folders(name))) for name in functions.names()}
-    assert {"ApiFunction", "EmbedFunction", "SweepFunction", "MigrateFunction"} <= sizes.keys()
+    assert {"ApiFunction", "SearchFunction", "EmbedFunction", "SweepFunction", "MigrateFunction"} <= sizes.keys()
     assert {name: size for name, size in sizes.items() if not 0 < size <= UNPACKED_LIMIT_BYTES} == {}
 
 

@@ -46,6 +46,7 @@ def test_only_the_embed_function_may_wake_itself_when_deployed(functions: Any) -
         "ApiFunction": "Terminate",
         "EmbedFunction": "Allow",
         "MigrateFunction": "Terminate",
+        "SearchFunction": "Terminate",
         "SweepFunction": "Terminate",
     }
 

@@ -16,13 +16,12 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from opdex.catalog.models import Catalog, DocumentWarning, Spec
-from opdex.http.app import Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import Key
 from opdex.jobs.models import EmbeddingStatus
 from opdex.settings import ApiSettings
 from tests.document_server import DocumentServer
-from tests.gateway import serving
+from tests.gateway import serving, whole_service
 from tests.unit.http.fakes import FakeDatabase, FakeEmbedder, FakeWakeUps
 
 LIBRARY = Path(__file__).parents[2] / "docs" / "examples" / "library.yaml"
@@ -110,7 +109,7 @@ class FakeStores:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.polls = 0
         self.status = status(job_status="succeeded", embedding_count=47)
-        self.handler = Api(
+        self.handler = whole_service(
             ApiContext(
                 ApiSettings(embed_queue_url="unused"),
                 FakeDatabase([]),  # type: ignore[arg-type]
@@ -124,7 +123,7 @@ class FakeStores:
             "opdex.catalog.store.list_catalogs": lambda *_: [CATALOG],
             "opdex.catalog.store.list_specs": lambda *_: [SPEC],
             "opdex.jobs.queries.embedding_status": self._embedding_status,
-            "opdex.http.embedding.find_model": lambda *_: None,
+            "opdex.http.provider.find_model": lambda *_: None,
         }.items():
             patch.setattr(name, answer)
 

@@ -65,7 +65,7 @@ def test_that_many_jobs_run_at_once_when_the_option_says_so(
             shown = system.call("GET", "/embedding/status")
         at_once = max(call.at_once for call in server.calls)
 
-    assert reserved == {"ApiFunction": 50, "EmbedFunction": workers}
+    assert reserved == {"ApiFunction": 50, "SearchFunction": 20, "EmbedFunction": workers}
     assert shown["workers"] == workers
     assert most == at_once == workers
     assert len(tokens) == _SPECS

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from local.build import TEMPLATE
 from local.template import read_template
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from tests.fuzz.mutations import Mutator
 from tests.fuzz.samples import Sample
 from tests.fuzz.uploads import CATALOG, Request, make_request

@@ -9,7 +9,7 @@ import schemathesis
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from tests.gateway import Gateway, Handler, serving
 
 _EXAMPLES_A_ROUND: Final = 25

@@ -1,4 +1,4 @@
-"""The service under test: the API function's own handler on a Postgres and a queue of its own."""
+"""The service under test: the functions' own handlers on a Postgres and a queue of their own."""
 
 import importlib
 import os
@@ -19,7 +19,7 @@ from local.postgres import EmbeddedPostgres
 from opdex.http.keys_store import create_key
 from opdex.migrations import migrate
 from opdex.observability import logger
-from tests.gateway import Gateway
+from tests.gateway import Gateway, leading_to
 
 _REGION: Final = "eu-central-1"
 # A provider that is away: searches answer by words alone, and nothing leaves the machine.
@@ -65,4 +65,8 @@ def running_service(folder: Path) -> Iterator[Gateway]:
             migrate(connection, PROJECT / "migrations")
             key = create_key(connection, "fuzz", "admin", None).key
             connection.commit()
-        yield Gateway(importlib.import_module("functions.api.handler").handler, key=key)
+        folders = {"ApiFunction": "api", "SearchFunction": "search"}
+        functions = {
+            name: importlib.import_module(f"functions.{folder}.handler").handler for name, folder in folders.items()
+        }
+        yield Gateway(leading_to(functions), key=key)

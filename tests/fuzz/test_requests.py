@@ -10,12 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opdex.http.app import Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import create_key
 from opdex.settings import ApiSettings
 from tests.fuzz.campaign import broken_promise
-from tests.gateway import Answer, Gateway
+from tests.gateway import Answer, Gateway, whole_service
 from tests.integration.engine import Engine, document, things
 
 # Half a surrogate pair, NUL, other control characters and what is longer in UTF-8 than it looks come often.
@@ -108,7 +107,7 @@ HEADERS = st.fixed_dictionaries(
 @pytest.fixture
 def gateway(engine: Engine, database_url: str) -> Gateway:
     read = ApiSettings(database_url=database_url, embed_queue_url="unused")
-    api = Api(ApiContext(read, engine.database, engine.wake_ups, lambda: engine.embedder))
+    api = whole_service(ApiContext(read, engine.database, engine.wake_ups, lambda: engine.embedder))
     return Gateway(api, key=engine.transact(lambda c: create_key(c, "test", "admin", None)).key)
 
 

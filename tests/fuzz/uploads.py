@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from tests.fuzz.mutations import Mutator
 from tests.fuzz.samples import Sample
 from tests.zips import member, packed

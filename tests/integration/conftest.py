@@ -5,11 +5,11 @@ from typing import Any, Protocol
 import pytest
 from pydantic import SecretStr
 
-from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import create_key
+from opdex.http.routing import BASE_PATH
 from opdex.settings import ApiSettings
-from tests.gateway import Gateway
+from tests.gateway import Gateway, whole_service
 from tests.integration.conforming import ConformingGateway
 from tests.integration.engine import Engine
 
@@ -28,7 +28,7 @@ def make_gateway(engine: Engine, database_url: str) -> MakeGateway:
         read = ApiSettings(database_url=SecretStr(database_url), embed_queue_url="unused", **settings)
         context = ApiContext(read, engine.database, engine.wake_ups, lambda: engine.embedder)
         key = engine.transact(lambda c: create_key(c, "test", "admin", None)).key
-        gateway = ConformingGateway(Api(context), key=key)
+        gateway = ConformingGateway(whole_service(context), key=key)
         gateway.description = gateway.call("GET", "/openapi.json").json
         return gateway
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from opdex.database import Connection
-from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import Key, create_key, delete_key, keep_first_admin_key
+from opdex.http.routing import BASE_PATH
 from opdex.settings import ApiSettings
-from tests.gateway import Answer, Gateway, LambdaContext, proxy_event
+from tests.gateway import Answer, Gateway, LambdaContext, proxy_event, whole_service
 from tests.integration.engine import Engine
 
 FIRST_ADMIN = "first-admin-key-" + "x" * 24
@@ -23,7 +23,7 @@ RANKS = {"reader": 0, "editor": 1, "admin": 2}
 @pytest.fixture
 def service(engine: Engine) -> Gateway:
     settings = ApiSettings(database_url=engine.settings.database_url, embed_queue_url="unused")
-    return Gateway(Api(ApiContext(settings, engine.database, engine.wake_ups, lambda: engine.embedder)))
+    return Gateway(whole_service(ApiContext(settings, engine.database, engine.wake_ups, lambda: engine.embedder)))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from tests.gateway import Gateway
 from tests.integration.conforming import upload
 from tests.integration.engine import Engine, document, things

@@ -3,7 +3,7 @@
 import gzip
 import json
 
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from tests.gateway import Answer, Gateway
 from tests.integration.engine import Engine
 from tests.zips import packed

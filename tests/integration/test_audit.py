@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from opdex.http import audit_store
-from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import create_key
+from opdex.http.routing import BASE_PATH
 from opdex.settings import ApiSettings
 from tests.document_server import DocumentServer
-from tests.gateway import Answer, Gateway
+from tests.gateway import Answer, Gateway, whole_service
 from tests.integration.engine import Engine, document, things
 
 CATALOGS = f"{BASE_PATH}/api-catalogs"
@@ -23,7 +23,7 @@ class Stage:
 
     def __init__(self, engine: Engine, server: DocumentServer) -> None:
         settings = ApiSettings(database_url=engine.settings.database_url, embed_queue_url="unused", fetch_loopback=True)
-        api = Api(ApiContext(settings, engine.database, engine.wake_ups, lambda: engine.embedder))
+        api = whole_service(ApiContext(settings, engine.database, engine.wake_ups, lambda: engine.embedder))
         self.engine = engine
         self.server = server
         self.key = engine.transact(lambda c: create_key(c, "boss", "admin", None))

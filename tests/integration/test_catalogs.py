@@ -11,7 +11,7 @@ from opdex.catalog.store import create_catalog, delete_catalog, delete_spec
 from opdex.catalog.upload import store_document
 from opdex.database import Database
 from opdex.errors import CatalogNotFound
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from opdex.jobs.retention import apply_retention
 from opdex.openapi import describe
 from tests.gateway import Gateway

@@ -9,8 +9,8 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult
 
-from opdex.http.app import BASE_PATH
 from opdex.http.keys_store import create_key
+from opdex.http.routing import BASE_PATH
 from tests.gateway import Answer, Gateway, serving
 from tests.integration.conftest import MakeGateway
 from tests.integration.engine import Engine

@@ -13,7 +13,7 @@ from functions.sweep import handler as sweep_function
 from opdex.catalog.refresh import Refreshed, refresh_due
 from opdex.catalog.sources import Sources
 from opdex.fetching import Fetched, Fetcher
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from opdex.openapi import Limits
 from opdex.settings import FetchSettings
 from tests.document_server import DocumentServer, Exchange

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import create_key
+from opdex.http.routing import BASE_PATH
 from opdex.settings import ApiSettings
 from tests.document_server import DocumentServer
-from tests.gateway import LambdaContext, proxy_event
+from tests.gateway import LambdaContext, proxy_event, whole_service
 from tests.integration.engine import Engine
 from tests.openid_provider import AUDIENCE, OpenIdProvider
 
@@ -31,7 +31,7 @@ class Service:
         settings = ApiSettings.read(
             database_url=engine.settings.database_url, embed_queue_url="unused", api_authorization=mode
         )
-        self._api = Api(ApiContext(settings, engine.database, engine.wake_ups, lambda: engine.embedder))
+        self._api = whole_service(ApiContext(settings, engine.database, engine.wake_ups, lambda: engine.embedder))
         self.keys = {
             role: engine.transact(lambda c, role=role: create_key(c, role, role, None)).key  # type: ignore[misc]
             for role in ("reader", "editor", "admin")

@@ -10,11 +10,17 @@ import pytest
 from local.build import PROJECT, TEMPLATE
 from local.errors import LocalRunError
 from local.template import holds, parameter_values, read_template, resolved, variable_name
-from opdex.database import _CONNECTION
+from opdex.database import _CONNECTION, Database
+from opdex.embedding import make_embedder
 from opdex.embedding.minilm import MODEL
 from opdex.http.answer_size import MAX_PAYLOAD_BYTES
+from opdex.http.context import ApiContext
+from opdex.http.route_table import api_function_routes, search_function_routes
+from opdex.http.service_description import describe_service
 from opdex.indexing.intake import _SEE_AGAIN_UNLESS_HANDLED_SECONDS as SEEN_AGAIN_SECONDS
+from opdex.jobs.wakeups import WakeUpSender
 from opdex.settings import ApiSettings, EmbedSettings, MigrateSettings
+from tests.gateway import function_of, proxy_event
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database"
 LAMBDA_PAYLOAD_BYTES = 6 * 1024 * 1024
@@ -167,7 +173,7 @@ def test_event_source_rests_when_workers_is_zero(workers: int, enabled: bool) ->
     assert _deployed(wake_ups, Workers=workers)["Enabled"] is enabled
 
 
-@pytest.mark.parametrize("name", ["ApiFunction", "EmbedFunction", "SweepFunction"])
+@pytest.mark.parametrize("name", ["ApiFunction", "SearchFunction", "EmbedFunction", "SweepFunction"])
 def test_workers_is_told_to_the_functions_when_they_report_or_wake(name: str) -> None:
     assert functions[name]["Environment"]["Variables"]["WORKERS"] == {"Ref": "Workers"}
 
@@ -204,7 +210,7 @@ def test_sweep_ends_before_the_next_one_begins_when_they_are_as_close_as_can_be(
 
 def test_api_ends_before_the_gateway_gives_up_when_it_waits_for_something() -> None:
     settings = ApiSettings(embed_queue_url="queue")
-    assert _longest_timeout(functions["ApiFunction"]) <= GATEWAY_SECONDS
+    assert {_longest_timeout(functions[name]) for name in ("ApiFunction", "SearchFunction")} <= {GATEWAY_SECONDS}
     assert CONNECT_SECONDS + settings.database_statement_seconds < GATEWAY_SECONDS
     assert CONNECT_SECONDS + settings.fetch_seconds + settings.max_document_seconds < GATEWAY_SECONDS
     assert settings.embedding_query_timeout_seconds < CONNECT_SECONDS
@@ -224,7 +230,8 @@ def test_answer_fits_lambda_when_it_is_the_largest() -> None:
 def test_connections_stay_below_the_alarm_when_everything_runs_at_once() -> None:
     values = _values()
     sweep_and_migrate = 2
-    at_once = int(values["ApiConcurrency"]) + 2 * int(values["Workers"]) + sweep_and_migrate
+    requests = int(values["ApiConcurrency"]) + int(values["SearchConcurrency"])
+    at_once = requests + 2 * int(values["Workers"]) + sweep_and_migrate
     assert at_once < int(values["MaxDatabaseConnections"])
 
 
@@ -317,7 +324,7 @@ def test_database_lets_in_the_functions_alone_when_the_stack_makes_it() -> None:
 # Migrations.
 
 
-@pytest.mark.parametrize("name", ["ApiFunction", "EmbedFunction", "SweepFunction"])
+@pytest.mark.parametrize("name", ["ApiFunction", "SearchFunction", "EmbedFunction", "SweepFunction"])
 def test_function_is_deployed_after_the_migrations_when_it_needs_the_schema(name: str) -> None:
     assert resources[name]["DependsOn"] == "Migrations"
 
@@ -392,7 +399,8 @@ def test_policy_allows_named_things_alone_when_they_have_a_name() -> None:
 @pytest.mark.parametrize(
     ("name", "reads"),
     [
-        ("ApiFunction", ["database", "provider"]),
+        ("ApiFunction", ["database"]),
+        ("SearchFunction", ["database", "provider"]),
         ("EmbedFunction", ["database", "provider"]),
         ("SweepFunction", ["database", "admin key"]),
         ("MigrateFunction", ["database", "admin key"]),
@@ -411,7 +419,12 @@ def test_function_reads_its_own_secrets_alone_when_deployed(name: str, reads: li
 
 def test_provider_key_is_named_when_a_function_calls_the_provider() -> None:
     named = {name for name, f in functions.items() if "EMBEDDING_SECRET_ARN" in f["Environment"]["Variables"]}
-    assert named == {"ApiFunction", "EmbedFunction"}
+    assert named == {"SearchFunction", "EmbedFunction"}
+
+
+def test_model_is_carried_when_a_function_embeds() -> None:
+    carrying = {name for name, f in functions.items() if {"Ref": "MinilmLayer"} in _deployed(f).get("Layers", [])}
+    assert carrying == {"SearchFunction", "EmbedFunction"}
 
 
 @pytest.mark.parametrize("name", ["EmbedQueue", "EmbedDeadLetterQueue"])
@@ -449,6 +462,7 @@ def test_metrics_have_a_namespace_of_their_own_when_a_stack_is_deployed() -> Non
 # The gateway.
 
 OPEN = {"/", "/healthz", "/docs", "/docs/{proxy+}", "/openapi.json"}
+GUARDED = {"/{proxy+}", "/api/v1/admin/search", "/api/v1/admin/embedding/status", "/mcp"}
 GUARDS = {
     "iam": {},
     "cognito": {"CognitoUserPoolArn": "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/p"},
@@ -456,19 +470,34 @@ GUARDS = {
 }
 
 
-def test_every_route_leads_to_the_api_function_when_it_is_called() -> None:
-    assert body["paths"].keys() == OPEN | {"/{proxy+}"}
-    for path in body["paths"].values():
-        for operation in path.values():
-            assert "${ApiFunction.Arn}" in operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+def _routes_of(name: str) -> set[tuple[str, str]]:
+    """Return the methods and paths that a function serves, by the service's own description."""
+    settings = ApiSettings(embed_queue_url="queue")
+    sender = WakeUpSender(settings.embed_queue_url)
+    context = ApiContext(settings, Database(settings), sender, lambda: make_embedder(settings))
+    tables = {"ApiFunction": api_function_routes, "SearchFunction": search_function_routes}
+    paths: dict[str, Any] = json.loads(describe_service(tables[name](context)))["paths"]
+    return {(method.upper(), re.sub("[{}]", "", path)) for path, methods in paths.items() for method in methods}
+
+
+@pytest.mark.parametrize("name", ["ApiFunction", "SearchFunction"])
+def test_each_route_leads_to_the_function_that_serves_it_when_it_is_called(name: str) -> None:
+    routes = _routes_of(name)
+    assert {function_of(method, proxy_event(method, path)["resource"]) for method, path in routes} == {name}
+
+
+def test_function_takes_every_method_when_it_serves_a_path() -> None:
+    several = {path: methods.keys() for path, methods in body["paths"].items() if path not in OPEN}
+    assert several == {path: {"get", "post", "put", "delete"} for path in GUARDED}
 
 
 @pytest.mark.parametrize("guard", sorted(GUARDS))
 def test_guard_stands_before_all_but_the_open_routes_when_there_is_one(guard: str) -> None:
     api = _deployed(body, ApiAuthorization=guard, **GUARDS[guard])
     guarded = {path for path, methods in api["paths"].items() for method in methods.values() if method.get("security")}
-    assert guarded == {"/{proxy+}"}
-    assert all(method["security"] == [{"gateway": []}] for method in api["paths"]["/{proxy+}"].values())
+    assert guarded == GUARDED
+    methods = chain.from_iterable(api["paths"][path].values() for path in GUARDED)
+    assert all(method["security"] == [{"gateway": []}] for method in methods)
     scheme = api["components"]["securitySchemes"]["gateway"]
     kinds = {"iam": "awsSigv4", "cognito": "cognito_user_pools", "jwt": "custom"}
     assert scheme["x-amazon-apigateway-authtype"] == kinds[guard]

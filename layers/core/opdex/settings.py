@@ -54,13 +54,18 @@ class DatabaseSettings(Settings):
     """Prepared statements; false behind a pooler that hands out a connection anew for each transaction."""
 
 
-class QueueSettings(Settings):
-    """Where wake-ups go, and how many embed workers the stack has."""
+class WorkerSettings(Settings):
+    """How many embed workers the stack has."""
+
+    workers: int = Field(default=1, ge=0)
+    """How many embed workers there are: more wake-ups are not worth sending at once; 0 is paused."""
+
+
+class QueueSettings(WorkerSettings):
+    """Where wake-ups go."""
 
     embed_queue_url: str
     """The queue of wake-ups."""
-    workers: int = Field(default=1, ge=0)
-    """How many embed workers there are: more wake-ups are not worth sending at once; 0 is paused."""
 
 
 class EmbeddingSettings(Settings):
@@ -129,16 +134,14 @@ class AccessSettings(Settings):
     """What stands before reader, editor or admin in that claim."""
 
 
-class SearchSettings(Settings):
-    """What a warm function holds for search."""
+class SearchSettings(DatabaseSettings, WorkerSettings, EmbeddingSettings, DocumentSettings, AccessSettings):
+    """SearchFunction, and what else answers readers."""
 
     search_cache_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
     """How much of what revisions were made into for search is held in memory; about 1.2 KB an operation."""
 
 
-class ApiSettings(
-    DatabaseSettings, QueueSettings, EmbeddingSettings, DocumentSettings, FetchSettings, AccessSettings, SearchSettings
-):
+class ApiSettings(SearchSettings, QueueSettings, FetchSettings):
     """ApiFunction."""
 
 

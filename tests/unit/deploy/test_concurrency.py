@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from deploy.concurrency import CONFIGURATION, configured, deployed, require_concurrency
 from deploy.errors import DeployError
 
-VALUES = {"ReserveWorkers": "true", "Workers": "3", "ApiConcurrency": "50"}
+VALUES = {"ReserveWorkers": "true", "Workers": "3", "ApiConcurrency": "30", "SearchConcurrency": "20"}
 
 
 class Lambda:

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from opdex.http.app import Api
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import Key
 from opdex.settings import ApiSettings
-from tests.gateway import Gateway
+from tests.gateway import Gateway, whole_service
 from tests.unit.http.fakes import NOW, FakeDatabase, FakeEmbedder, FakeWakeUps
 
 
@@ -49,4 +48,4 @@ def gateway(context: ApiContext, monkeypatch: pytest.MonkeyPatch) -> Gateway:
     monkeypatch.setattr("opdex.http.authentication.find_key", lambda c, key: keys.get(key))
     for name in ("hold", "state_of", "record", "go_on"):
         monkeypatch.setattr(f"opdex.http.audit_store.{name}", lambda *_, **__: None)
-    return Gateway(Api(context), key="editor")
+    return Gateway(whole_service(context), key="editor")

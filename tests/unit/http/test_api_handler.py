@@ -1,8 +1,12 @@
+"""The handlers behind the gateway, each in a process of its own: what they load, and what they need."""
+
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.gateway import proxy_event
 
@@ -19,22 +23,36 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_handler_answers_without_loading_what_a_read_does_not_need() -> None:
-    event = proxy_event("GET", "/healthz?shallow=true")
+@pytest.mark.parametrize(
+    ("function", "path", "status", "unneeded"),
+    [
+        ("api", "/healthz?shallow=true", 200, ("boto3", "httpx", "numpy", "onnxruntime", "opdex.search")),
+        ("search", "/api/v1/admin/search?q=any", 401, ("boto3", "httpx", "onnxruntime", "opdex.http.specs")),
+    ],
+)
+def test_handler_answers_without_loading_what_a_request_does_not_need(
+    function: str, path: str, status: int, unneeded: tuple[str, ...]
+) -> None:
     code = f"""
 import json, sys
-from functions.api.handler import handler
-from tests.gateway import LambdaContext
-answer = handler({event!r}, LambdaContext())
+from functions.{function}.handler import handler
+from types import SimpleNamespace
+told = dict(function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="id")
+answer = handler({proxy_event("GET", path)!r}, SimpleNamespace(**told))
 print()
-print(json.dumps([answer["statusCode"], [m for m in ("boto3", "onnxruntime", "numpy", "httpx") if m in sys.modules]]))
+print(json.dumps([answer["statusCode"], [name for name in {unneeded!r} if name in sys.modules]]))
 """
     done = run(code, EMBED_QUEUE_URL="https://queue.test", DATABASE_URL="postgresql://localhost:1/x")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == [200, []]
+    assert json.loads(done.stdout.splitlines()[-1]) == [status, []]
 
 
 def test_handler_names_what_is_missing_when_it_is_not_configured() -> None:
     done = run("import functions.api.handler")
     assert done.returncode != 0
     assert "EMBED_QUEUE_URL" in done.stderr.splitlines()[-1]
+
+
+def test_search_handler_needs_no_queue_when_it_is_configured() -> None:
+    done = run("import functions.search.handler")
+    assert done.returncode == 0, done.stderr

@@ -6,10 +6,10 @@ import pytest
 
 from opdex.catalog.models import Catalog
 from opdex.errors import ConfigurationError, DatabaseUnavailable
-from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
+from opdex.http.routing import BASE_PATH
 from opdex.observability import correlation_id
-from tests.gateway import Gateway, LambdaContext, PayloadRefusedError, proxy_event
+from tests.gateway import Gateway, LambdaContext, PayloadRefusedError, proxy_event, whole_service
 from tests.unit.http.fakes import NOW, FakeDatabase
 
 CATALOGS = f"{BASE_PATH}/api-catalogs"
@@ -308,7 +308,7 @@ def test_answer_that_cannot_be_serialized_is_500(gateway: Gateway, monkeypatch: 
     ],
 )
 def test_event_that_is_none_still_gets_an_answer(context: ApiContext, event: dict[str, Any]) -> None:
-    answer = Api(context)(event, LambdaContext())  # type: ignore[arg-type]
+    answer = whole_service(context)(event, LambdaContext())  # type: ignore[arg-type]
     assert answer["statusCode"] in (200, 404, 500)
     json.dumps(answer)
 

@@ -4,11 +4,11 @@ import pytest
 
 from opdex.embedding.registry import RegisteredModel
 from opdex.errors import ProviderRefused, ProviderTimeout
-from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
+from opdex.http.routing import BASE_PATH
 from opdex.jobs.models import EmbeddingStatus, Enqueued
 from opdex.settings import ApiSettings
-from tests.gateway import Gateway
+from tests.gateway import Gateway, whole_service
 from tests.unit.http.fakes import FakeEmbedder, FakeWakeUps
 
 CRM = f"{BASE_PATH}/api-catalogs/crm"
@@ -114,7 +114,7 @@ def test_many_specs_are_embedded_again_and_a_worker_woken_for_each(
 def test_provider_status_tells_whether_it_can_be_reached(
     gateway: Gateway, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch, error: Any, shown: str
 ) -> None:
-    answering(monkeypatch, "opdex.http.embedding.find_model", RegisteredModel(1, 768))
+    answering(monkeypatch, "opdex.http.provider.find_model", RegisteredModel(1, 768))
     embedder.error = error
     answer = gateway.call("GET", f"{BASE_PATH}/embedding/status")
     assert answer.json == {
@@ -130,9 +130,9 @@ def test_provider_status_tells_whether_it_can_be_reached(
 def test_provider_status_says_paused_when_there_are_no_workers(
     gateway: Gateway, database: Any, wake_ups: FakeWakeUps, embedder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "opdex.http.embedding.find_model", None)
+    answering(monkeypatch, "opdex.http.provider.find_model", None)
     settings = ApiSettings(embed_queue_url="https://queue.test", workers=0)
-    gateway.handler = Api(ApiContext(settings, database, wake_ups, lambda: embedder))
+    gateway.handler = whole_service(ApiContext(settings, database, wake_ups, lambda: embedder))
     answer = gateway.call("GET", f"{BASE_PATH}/embedding/status")
     assert (answer.json["workers"], answer.json["paused"]) == (0, True)
 
@@ -140,5 +140,5 @@ def test_provider_status_says_paused_when_there_are_no_workers(
 def test_provider_status_has_no_dimension_before_the_first_vector(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answering(monkeypatch, "opdex.http.embedding.find_model", None)
+    answering(monkeypatch, "opdex.http.provider.find_model", None)
     assert gateway.call("GET", f"{BASE_PATH}/embedding/status").json["dimension"] is None

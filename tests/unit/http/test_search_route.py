@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from opdex.http.app import BASE_PATH
 from opdex.http.cursors import encode_cursor
+from opdex.http.routing import BASE_PATH
 from opdex.search import FoundOperation, SearchAnswer, SearchRequest
 from tests.gateway import Gateway, LambdaContext, proxy_event
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from tests.gateway import Gateway
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from opdex.database import _CONNECTION, Database
-from opdex.http.app import BASE_PATH, Api
 from opdex.http.context import ApiContext
+from opdex.http.routing import BASE_PATH
 from opdex.settings import ApiSettings
-from tests.gateway import Gateway
+from tests.gateway import Gateway, whole_service
 from tests.unit.http.fakes import FakeWakeUps
 
 
@@ -22,7 +22,7 @@ def sleeping(embedder: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway
         url = f"postgresql://me@127.0.0.1:{server.getsockname()[1]}/opdex"
         settings = ApiSettings.model_validate({"embed_queue_url": "queue", "database_url": url})
         context = ApiContext(settings, Database(settings), FakeWakeUps([]), lambda: embedder)
-        yield Gateway(Api(context), key="any")
+        yield Gateway(whole_service(context), key="any")
 
 
 @pytest.mark.parametrize("path", ["/healthz", f"{BASE_PATH}/api-catalogs"])

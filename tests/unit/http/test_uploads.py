@@ -7,7 +7,7 @@ import pytest
 
 from opdex.catalog.models import Changes, DocumentWarning, Spec, SpecJob, Upload
 from opdex.errors import QueueUnavailable
-from opdex.http.app import BASE_PATH
+from opdex.http.routing import BASE_PATH
 from tests.gateway import Answer, Gateway, LambdaContext, proxy_event
 from tests.unit.http.fakes import NOW, FakeDatabase, FakeWakeUps
 from tests.zips import packed

@@ -8,7 +8,6 @@ from opdex.catalog.models import Catalog, Changes, ListedOperation, Spec, Upload
 from opdex.http.audit_store import Entry
 from opdex.http.keys_store import Key
 from opdex.jobs.models import EmbeddingStatus, Enqueued, Job
-from opdex.search import FoundOperation, Ranking
 
 
 def _is_none(value: Any) -> bool:
@@ -109,15 +108,6 @@ class ProviderStatus(_Answer):
     status: Literal["ok", "unconfigured", "unreachable"]
     workers: int
     paused: bool
-
-
-class FoundOperations(_Answer):
-    """What a search found, best first; `note` says why the ranking is not the one that was asked for."""
-
-    operations: list[FoundOperation]
-    ranking: Ranking
-    note: Annotated[str | None, Field(exclude_if=_is_none)] = None
-    next: Next = None
 
 
 class AuditPage(_Answer):

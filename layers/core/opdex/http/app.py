@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any, Final
 
@@ -15,27 +16,14 @@ from pydantic_core import to_json
 from opdex import errors
 from opdex.errors import AnswerTooLarge, MalformedRequest, OpdexError
 from opdex.http.answer_size import MAX_PAYLOAD_BYTES, payload_bytes
-from opdex.http.audit import audit_routes
 from opdex.http.authentication import authorize
 from opdex.http.bodies import body_bytes, media_type
-from opdex.http.catalogs import catalog_routes
 from opdex.http.changes import Call, under_way
-from opdex.http.content import content_routes
-from opdex.http.context import ApiContext
-from opdex.http.embedding import embedding_routes
+from opdex.http.context import ReadContext
 from opdex.http.error_map import ErrorAnswer, error_response
-from opdex.http.keys import key_routes
 from opdex.http.keys_store import without_keys
-from opdex.http.mcp import mcp_routes
-from opdex.http.operations import operation_routes
-from opdex.http.routing import ROLE_EXTENSION
-from opdex.http.search import search_routes
-from opdex.http.service import service_routes
-from opdex.http.sources import source_routes
-from opdex.http.specs import spec_routes
+from opdex.http.routing import ROLE_EXTENSION, Routes
 from opdex.observability import described, log_context, logger, measure_request, sane_id
-
-BASE_PATH: Final = "/api/v1/admin"
 
 # An id that nothing can have is an id that was not found.
 _NOT_FOUND: Final[dict[str, type[errors.NotFound]]] = {
@@ -56,27 +44,15 @@ _HEADERS: Final = {
 
 
 class Api:
-    """Answers gateway events. Each request is authenticated, then validated, then run; no error gets past."""
+    """Answers gateway events on these routes. Each is authenticated, then validated, then run; no error gets past."""
 
-    def __init__(self, context: ApiContext) -> None:
+    def __init__(self, context: ReadContext, served: Iterable[Routes]) -> None:
         self._context = context
         self._resolver = resolver = _Resolver(serializer=_serialize)
         resolver.use([self._authenticate, _Validation()])  # type: ignore[no-untyped-call]
         resolver.exception_handler(Exception)(self._answer_error)
-        for routes in (
-            catalog_routes(context),
-            spec_routes(context),
-            source_routes(context),
-            operation_routes(context),
-            content_routes(context),
-            embedding_routes(context),
-            search_routes(context),
-            key_routes(context),
-            audit_routes(context),
-        ):
-            resolver.include_router(routes, prefix=BASE_PATH)
-        resolver.include_router(mcp_routes(context))
-        resolver.include_router(service_routes(context, self._describe))
+        for routes in served:
+            resolver.include_router(routes, prefix=routes.base_path)
 
     def __call__(self, event: dict[str, Any], lambda_context: LambdaContext) -> dict[str, Any]:
         """Return the answer to an API Gateway REST proxy event.
@@ -128,11 +104,6 @@ class Api:
         authorize(caller, required)
         with under_way(Call(caller, route.operation_id, event.path, event.request_context.request_id or "")):
             return next_middleware(app)
-
-    def _describe(self) -> str:
-        from opdex.http.service_description import describe_service  # its models cost a cold start 70 ms
-
-        return describe_service(self._resolver)
 
     def _answer_error(self, error: Exception) -> Response[ErrorAnswer]:
         known = _as_opdex_error(error, self._resolver.current_event.http_method)

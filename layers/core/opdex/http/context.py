@@ -11,7 +11,7 @@ from opdex.http.authentication import Caller, authenticate
 from opdex.http.changes import Changes
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
 from opdex.observability import correlation_id, logger
-from opdex.settings import ApiSettings
+from opdex.settings import ApiSettings, SearchSettings
 
 if TYPE_CHECKING:
     from opdex.fetching import Fetcher
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 _SECOND_WAKE_UP_SECONDS = 45
 
 
-class ApiContext:
-    """The settings, the database, the queue, and the embedder that is made when a request first needs it.
+class ReadContext:
+    """What answers readers: the settings, the database, and the embedder that is made when a request first needs it.
 
-    ``database`` can only be read; what changes something goes through :meth:`changes`, and so into the audit.
+    ``database`` can only be read.
     """
 
-    def __init__(
-        self, settings: ApiSettings, database: Database, wake_ups: WakeUps, make_embedder: Callable[[], Embedder]
-    ) -> None:
+    settings: SearchSettings
+
+    def __init__(self, settings: SearchSettings, database: Database, make_embedder: Callable[[], Embedder]) -> None:
         self.settings = settings
         self.database = ReadOnly(database)
-        self.wake_ups = wake_ups
         self.make_embedder = make_embedder
         self._database = database
 
@@ -39,21 +38,10 @@ class ApiContext:
         """Return who sent an event. Raises Unauthenticated."""
         return authenticate(event, self.settings, self._database)
 
-    def changes(self, subject: Subject) -> Changes:
-        """Return the transactions in which the request under way changes a subject."""
-        return Changes(self._database, subject)
-
     @cached_property
     def embedder(self) -> Embedder:
         """The embedding provider of this stack. Raises ConfigurationError."""
         return self.make_embedder()
-
-    @cached_property
-    def fetcher(self) -> "Fetcher":
-        """What fetches documents from their URLs."""
-        from opdex.fetching import Fetcher  # its client costs a cold start more than most requests need
-
-        return Fetcher(self.settings, self.settings.max_document_bytes)
 
     @cached_property
     def searcher(self) -> "Searcher":
@@ -61,6 +49,29 @@ class ApiContext:
         from opdex.search.searcher import Searcher  # it brings numpy, which nothing else needs
 
         return Searcher(self.database, lambda: self.embedder, self.settings.search_cache_bytes)
+
+
+class ApiContext(ReadContext):
+    """The queue besides, and a way to change something: through :meth:`changes`, and so into the audit."""
+
+    settings: ApiSettings
+
+    def __init__(
+        self, settings: ApiSettings, database: Database, wake_ups: WakeUps, make_embedder: Callable[[], Embedder]
+    ) -> None:
+        super().__init__(settings, database, make_embedder)
+        self.wake_ups = wake_ups
+
+    def changes(self, subject: Subject) -> Changes:
+        """Return the transactions in which the request under way changes a subject."""
+        return Changes(self._database, subject)
+
+    @cached_property
+    def fetcher(self) -> "Fetcher":
+        """What fetches documents from their URLs."""
+        from opdex.fetching import Fetcher  # its client costs a cold start more than most requests need
+
+        return Fetcher(self.settings, self.settings.max_document_bytes)
 
     def wake(self, *job_ids: int | None) -> None:
         """Wake a worker for each of these jobs, as many as there are, after the commit. Never fails a request.

@@ -6,17 +6,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from opdex.catalog.models import SPEC_NAME_PATTERN
 from opdex.catalog.store import get_catalog
-from opdex.embedding import ModelIdentity
-from opdex.embedding.registry import find_model
 from opdex.errors import (
     CatalogNotFound,
-    ConfigurationError,
     JobHasEnded,
     JobHasSucceeded,
     JobIsOpen,
     JobNotFound,
-    ProviderError,
-    ProviderRefused,
     SpecNotFound,
 )
 from opdex.http.answers import (
@@ -24,7 +19,6 @@ from opdex.http.answers import (
     Cancelled,
     EmbeddingStatusPage,
     JobPage,
-    ProviderStatus,
 )
 from opdex.http.audit_store import Subject
 from opdex.http.context import ApiContext
@@ -33,7 +27,6 @@ from opdex.http.requests import CatalogId, Cursor, JobId, Limit
 from opdex.http.routing import Routes
 from opdex.jobs import enqueue, queries
 from opdex.jobs.models import EmbeddingHealth, Enqueued, JobWithEvents
-from opdex.observability import logger
 
 OneSpec = Annotated[str | None, Query(pattern=SPEC_NAME_PATTERN, description="Only this spec.")]
 OneStatus = Annotated[
@@ -152,33 +145,5 @@ def embedding_routes(context: ApiContext) -> Routes:
             jobs = enqueue.retry_failed(c, catalog_id)
         context.wake(*(job.job_id for job in jobs))
         return AllQueued(jobs=jobs)
-
-    @routes.endpoint(
-        "GET", "/embedding/status", role="reader", answers={200: "The provider, and whether it can be reached."}
-    )
-    def get_provider_status() -> ProviderStatus:
-        """Tell which embedding provider is configured, and whether it can be reached."""
-        settings = context.settings
-        identity = ModelIdentity(settings.embedding_provider, settings.embedding_model)
-        status: Literal["ok", "unconfigured", "unreachable"] = "ok"
-        try:
-            identity = context.embedder.identity
-            context.embedder.probe()
-        except (ConfigurationError, ProviderRefused) as error:
-            logger.warning("embedding provider not configured", error_code=error.code)
-            status = "unconfigured"
-        except ProviderError as error:
-            logger.warning("embedding provider not reached", error_code=error.code)
-            status = "unreachable"
-        with transaction() as c:
-            known = find_model(c, identity)
-        return ProviderStatus(
-            kind=identity.provider,
-            model=identity.model,
-            dimension=known.dimension if known else None,
-            status=status,
-            workers=settings.workers,
-            paused=settings.workers == 0,
-        )
 
     return routes

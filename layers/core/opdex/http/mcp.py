@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from opdex.errors import Forbidden, NotFound, TooLarge, UnsupportedMediaType
 from opdex.http.bodies import body_bytes, media_type
-from opdex.http.context import ApiContext
+from opdex.http.context import ReadContext
 from opdex.http.error_map import ErrorAnswer
 from opdex.http.routing import Routes
 from opdex.openapi.limits import Limits
@@ -55,9 +55,9 @@ class ExchangeError(RootModel[ErrorAnswer | ProtocolError]):
     model_config = ConfigDict(defer_build=True)
 
 
-def mcp_routes(context: ApiContext) -> Routes:
+def mcp_routes(context: ReadContext) -> Routes:
     """Return the route for agents."""
-    routes = Routes("MCP")
+    routes = Routes("MCP", base_path="")
 
     @cache
     def server() -> "Server":

@@ -18,6 +18,8 @@ from opdex.errors import (
 from opdex.http.error_map import ErrorAnswer, status_of
 from opdex.roles import Role
 
+BASE_PATH: Final = "/api/v1/admin"
+
 # Where a route's role is kept: /openapi.json shows it, and authentication reads it from there.
 ROLE_EXTENSION: Final = "x-required-role"
 
@@ -27,8 +29,9 @@ _KEYED: Final[tuple[type[OpdexError], ...]] = (Unauthenticated, Forbidden, Datab
 class Routes(Router):
     """The routes of one area. Each is declared by :meth:`endpoint`, so none can be without a decision on its role."""
 
-    def __init__(self, tag: str) -> None:
+    def __init__(self, tag: str, base_path: str = BASE_PATH) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.base_path = base_path
         self._tag = tag
 
     def endpoint[F: Callable[..., Any]](

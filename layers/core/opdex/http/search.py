@@ -3,17 +3,18 @@
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from opdex.http.answer_size import fitting
-from opdex.http.answers import FoundOperations
-from opdex.http.context import ApiContext
+from opdex.http.answers import Next
+from opdex.http.context import ReadContext
 from opdex.http.cursors import decode_cursor, encode_cursor, id_position
 from opdex.http.requests import NOT_BLANK, Limit, storable
 from opdex.http.routing import Routes
 from opdex.openapi.path_items import METHOD_PATTERN
 from opdex.ranking.parts import Part
-from opdex.search import SearchRequest
+from opdex.search import FoundOperation, SearchRequest
+from opdex.search import Ranking as UsedRanking
 
 Wanted = Annotated[
     str,
@@ -34,7 +35,18 @@ Cursor = Annotated[str | None, Query(max_length=100, description="The `next` of 
 Ranking = Annotated[Literal["hybrid", "semantic", "lexical"], Query(description="How to rank.")]
 
 
-def search_routes(context: ApiContext) -> Routes:
+class FoundOperations(BaseModel):
+    """What a search found, best first; `note` says why the ranking is not the one that was asked for."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    operations: list[FoundOperation]
+    ranking: UsedRanking
+    note: Annotated[str | None, Field(exclude_if=lambda note: note is None)] = None
+    next: Next = None
+
+
+def search_routes(context: ReadContext) -> Routes:
     """Return the search route."""
     routes = Routes("Search")
 

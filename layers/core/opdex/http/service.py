@@ -22,7 +22,7 @@ _CACHED: Final = {"Cache-Control": "public, max-age=3600"}
 
 def service_routes(context: ApiContext, describe_service: Callable[[], str]) -> Routes:
     """Return the open routes; ``describe_service`` makes the OpenAPI document."""
-    routes = Routes("Service")
+    routes = Routes("Service", base_path="")
     description = cache(describe_service)
 
     @routes.endpoint("GET", "/healthz", role=None, answers={200: "The service answers."}, errors=(DatabaseUnavailable,))

@@ -1,6 +1,7 @@
 """/openapi.json: the service's own description, made from its routes."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
@@ -13,6 +14,8 @@ from aws_lambda_powertools.event_handler.openapi.models import (
     Server,
     Tag,
 )
+
+from opdex.http.routing import Routes
 
 _TITLE: Final = "Opdex"
 _VERSION: Final = "1"
@@ -40,8 +43,11 @@ _SECURITY_SCHEMES: Final[dict[str, SecurityScheme]] = {
 _NEVER_ANSWERED: Final = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 
 
-def describe_service(resolver: APIGatewayRestResolver) -> str:
-    """Return the OpenAPI 3.1 document of the resolver's routes as JSON."""
+def describe_service(described: Iterable[Routes]) -> str:
+    """Return the OpenAPI 3.1 document of these routes as JSON."""
+    resolver = APIGatewayRestResolver()
+    for routes in described:
+        resolver.include_router(routes, prefix=routes.base_path)
     schema = resolver.get_openapi_schema(
         title=_TITLE,
         version=_VERSION,

@@ -1,4 +1,4 @@
-"""ApiFunction as AWS runs it: the real handler in a warm process of its own, and what each invocation took."""
+"""ApiFunction or SearchFunction as AWS runs it: its handler in a warm process of its own, what each invocation took."""
 
 import multiprocessing
 import os
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tests.gateway import LambdaContext
 
@@ -36,17 +36,19 @@ class Spent:
     peak_bytes: int
 
 
-class ApiFunction:
+class HttpFunction:
     """One execution environment with these variables, a handler of gateway events. A context manager.
 
-    Its log goes nowhere, or to a file.
+    ``folder`` is the function's; its log goes nowhere, or to a file.
     """
 
     spent: Spent
 
-    def __init__(self, environment: Mapping[str, str], log: Path | None = None) -> None:
+    def __init__(
+        self, folder: Literal["api", "search"], environment: Mapping[str, str], log: Path | None = None
+    ) -> None:
         self._pipe, theirs = _PROCESSES.Pipe()
-        self._process = _PROCESSES.Process(target=_run, args=(theirs, dict(environment), log), daemon=True)
+        self._process = _PROCESSES.Process(target=_run, args=(theirs, folder, dict(environment), log), daemon=True)
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -64,14 +66,14 @@ class ApiFunction:
         return answer
 
 
-def _run(pipe: Connection, environment: dict[str, str], log: Path | None) -> None:
+def _run(pipe: Connection, folder: str, environment: dict[str, str], log: Path | None) -> None:
     os.environ.update(environment)
     os.dup2(os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT), 1)
     spent: Counter[str] = Counter()
     for kind, (module, name) in _TIMED.items():
         _time(spent, kind, import_module(module), name)
     _time_transactions(spent)
-    from functions.api.handler import handler  # as in AWS, the environment is there before the handler
+    handler = import_module(f"functions.{folder}.handler").handler  # as in AWS, the environment is there before it
 
     while (event := pipe.recv()) is not None:
         spent.clear()
