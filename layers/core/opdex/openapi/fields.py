@@ -2,6 +2,7 @@
 answer."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from opdex.openapi.description import Fields
@@ -9,7 +10,9 @@ from opdex.openapi.document import Node
 from opdex.openapi.plain_text import cut, on_one_line
 from opdex.openapi.references import References
 
-MAX_NAMES, MAX_NAME, MAX_TEXT = 100, 100, 600
+MAX_NAMES, MAX_NAME, MAX_LINE, MAX_TEXT = 100, 100, 2_000, 600
+# Of one document: what many refer to is said as often. Operations past that are found by their own texts.
+MAX_CHARACTERS = 10_000_000
 # A list comes in a wrapper: what it holds is one schema further in.
 WRAPPERS = ("items", "results", "data", "entries")
 _MAX_DEPTH, _MAX_PARTS = 3, 8
@@ -28,9 +31,17 @@ class FieldReader:
         self._references = references
         self._parameters: dict[str, Node] = {}
         self._schemas: dict[tuple[str, int], _Schema] = {}
+        self._room = MAX_CHARACTERS
 
     def fields(self, item: Node, operation: Node) -> Fields:
-        """Return the fields of the operation of this path item."""
+        """Return the fields of the operation of this path item; empty ones where others took all the room."""
+        if self._room <= 0:
+            return Fields()
+        fields = self._read(item, operation)
+        self._room -= sum(len(getattr(fields, name)) for name in Fields.__slots__)
+        return fields
+
+    def _read(self, item: Node, operation: Node) -> Fields:
         names: list[str] = []
         path_names: list[str] = []
         descriptions: list[str] = []
@@ -111,9 +122,12 @@ class FieldReader:
             combined = schema.get(keyword)
             parts += combined[:_MAX_PARTS] if isinstance(combined, list) else []
         inner = [self._schema(part, depth + 1) for part in parts]
-        names = (name for part in inner for name in part.names)
-        properties += (name for part in inner for name in part.properties)
-        return _Schema(tuple(names), tuple(properties[:MAX_NAMES]))
+        names = _distinct(name for part in inner for name in part.names)
+        return _Schema(names, _distinct((*properties, *(name for part in inner for name in part.properties))))
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(islice(dict.fromkeys(names), MAX_NAMES))
 
 
 def _text(node: Node, field: str) -> str:
@@ -122,5 +136,4 @@ def _text(node: Node, field: str) -> str:
 
 
 def _line(names: Iterable[str]) -> str:
-    kept = list(dict.fromkeys(cut(name, MAX_NAME) for name in names))[:MAX_NAMES]
-    return on_one_line(" ".join(kept))
+    return cut(on_one_line(" ".join(_distinct(cut(name, MAX_NAME) for name in names))), MAX_LINE)
