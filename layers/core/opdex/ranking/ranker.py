@@ -70,60 +70,107 @@ def rank(
     passing: NDArray[np.bool_],
     similarities: Similarities | None,
     parts: Sequence[Part] = PARTS,
+    limit: int | None = None,
 ) -> list[Ranked]:
     """Return the operations that pass, best first, each with a score from 0 to 1; equal ones in the scope's order.
 
-    Without similarities, operations that share no word with the query are left out, unless the graph brings them.
+    No more than ``limit`` are made out; the ranking is over all. Without similarities, operations that share no word
+    with the query are left out, unless the graph brings them.
     """
-    similarities = similarities if "semantic" in parts else None
     terms = query_terms(query.texts)
     idf = inverse_document_frequencies(scope, terms)
-    words = bm25(scope, terms, idf) if "lexical" in parts else None
-    rows = _candidates(passing, words, similarities)
-    if "graph" in parts and len(rows) < passing.sum():
-        rows = _with_producers(scope, rows, passing)
+    evidence = _Evidence(
+        words=bm25(scope, terms, idf) if "lexical" in parts else None,
+        names=name_match(scope, terms, idf) if "names" in parts else None,
+        similarities=similarities if "semantic" in parts else None,
+        columns=len(query.texts),
+    )
+    rows = _candidates(passing, evidence)
     if not len(rows):
         return []
-    words = words[rows] if words is not None else None
-    cosines = similarities.cosines(rows) if similarities is not None else None
-    known = cosines is not None and bool((~np.isnan(cosines[:, 0])).any())
+    weighed = _weigh(query, scope, rows, evidence, parts)
+    if "graph" in parts and len(rows) < passing.sum():
+        producers = _producers_of_best(scope, weighed, passing)
+        if len(producers) > len(rows):
+            weighed = _weigh(query, scope, producers, evidence, parts)
+    passed = _passed(query, scope, weighed) if "graph" in parts else []
+    return _ranked(weighed, passed, _alone(parts, weighed), limit)
+
+
+class _Evidence:
+    """What is known of the operations before they are weighed; cosines are asked for once an operation."""
+
+    def __init__(
+        self, words: Columns | None, names: Columns | None, similarities: Similarities | None, columns: int
+    ) -> None:
+        self.words = words
+        self.names = names
+        self.similarities = similarities
+        self._rows = np.empty(0, np.intp)
+        self._cosines = np.empty((0, columns), np.float32)
+
+    def cosines(self, rows: NDArray[np.intp]) -> Columns | None:
+        """Return the cosines of these operations, in ascending order; None where none of them has a vector."""
+        if self.similarities is None:
+            return None
+        new = np.setdiff1d(rows, self._rows, assume_unique=True)
+        if len(new):
+            both = np.concatenate([self._rows, new])
+            cosines = np.concatenate([self._cosines, self.similarities.cosines(new)])
+            order = np.argsort(both)
+            self._rows, self._cosines = both[order], cosines[order]
+        found: Columns = self._cosines[np.searchsorted(self._rows, rows)]
+        return None if np.isnan(found[:, 0]).all() else found
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """The candidates' numbers in ascending order, what each channel says of them, and what comes of it."""
+
+    rows: NDArray[np.intp]
+    words: Columns | None
+    cosines: Columns | None
+    odds: Columns
+    hinted: Columns
+    probability: NDArray[np.float64]
+
+
+def _weigh(query: Query, scope: Scope, rows: NDArray[np.intp], evidence: _Evidence, parts: Sequence[Part]) -> _Weighed:
+    words = evidence.words[rows] if evidence.words is not None else None
+    names = evidence.names[rows] if evidence.names is not None else None
+    cosines = evidence.cosines(rows)
     if cosines is not None:
-        cosines = _filled(cosines, words) if known else None
-    names = name_match(scope, terms, idf)[rows] if "names" in parts else None
+        cosines = _filled(cosines, words)
     odds = fusion.log_odds(cosines, words, names, (len(rows), len(query.texts)))
-    full = fusion.hinted(odds, _hint(query, scope, rows)) if "hint" in parts else odds
-    probability = fusion.probabilities(full)
-    passed = _passed(query, scope, rows, probability, odds) if "graph" in parts else []
-    alone = _alone(parts, words, cosines)
-    return _ranked(rows, probability if alone is None else alone, passed, full, words, cosines)
+    hinted = fusion.hinted(odds, _hint(query, scope, rows)) if "hint" in parts else odds
+    return _Weighed(rows, words, cosines, odds, hinted, fusion.probabilities(hinted))
 
 
-def _candidates(
-    passing: NDArray[np.bool_], words: Columns | None, similarities: Similarities | None
-) -> NDArray[np.intp]:
+def _candidates(passing: NDArray[np.bool_], evidence: _Evidence) -> NDArray[np.intp]:
     numbers = np.flatnonzero(passing)
     if len(numbers) <= ALL_CANDIDATES:
         return numbers
     found = [np.empty(0, np.intp)]
-    if words is not None:
-        for column in (words[numbers]).T:
+    if evidence.words is not None:
+        for column in evidence.words[numbers].T:
             best = np.argpartition(-column, DEPTH)[:DEPTH]
             found.append(numbers[best[column[best] > 0]])
-    if similarities is not None:
-        nearest = similarities.nearest(DEPTH)
+    if evidence.similarities is not None:
+        nearest = evidence.similarities.nearest(DEPTH)
         found.append(nearest[passing[nearest]])
     return np.unique(np.concatenate(found))
 
 
-def _with_producers(scope: Scope, rows: NDArray[np.intp], passing: NDArray[np.bool_]) -> NDArray[np.intp]:
-    producers = [producer for number in rows for producer in scope.producers_of(int(number))]
-    more: NDArray[np.intp] = np.unique(np.concatenate([rows, *producers]))
-    return more[passing[more]]
+def _producers_of_best(scope: Scope, weighed: _Weighed, passing: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the candidates with those that produce what the best of them need."""
+    best = weighed.rows[graph.best_rows(weighed.probability)]
+    producers = [producer for number in best for producer in scope.producers_of(int(number))]
+    more: NDArray[np.intp] = np.unique(np.concatenate([np.empty(0, np.intp), *producers]))
+    return np.union1d(weighed.rows, more[passing[more]])
 
 
 def _filled(cosines: Columns, words: Columns | None) -> Columns:
-    """Return the cosines with those of operations without a vector taken from their words: as near as these are
-    good."""
+    """Return the cosines, those of operations without a vector made of their words: as near as these are good."""
     missing = np.isnan(cosines[:, 0])
     if not missing.any():
         return cosines
@@ -147,9 +194,9 @@ def _hint(query: Query, scope: Scope, rows: NDArray[np.intp]) -> Columns:
     return np.stack(columns, axis=1)
 
 
-def _passed(
-    query: Query, scope: Scope, rows: NDArray[np.intp], probability: NDArray[np.float64], odds: Columns
-) -> graph.Passed:
+def _passed(query: Query, scope: Scope, weighed: _Weighed) -> graph.Passed:
+    rows = weighed.rows
+
     def known(producers: Places) -> NDArray[np.intp]:
         found = np.minimum(np.searchsorted(rows, producers), len(rows) - 1)
         there: NDArray[np.intp] = found[rows[found] == producers]
@@ -157,57 +204,52 @@ def _passed(
 
     needs = [
         (row, [known_rows for need in scope.producers_of(int(rows[row])) if len(known_rows := known(need))])
-        for row in graph.best_rows(probability)
+        for row in graph.best_rows(weighed.probability)
     ]
-    return graph.pass_on(query.whole, probability, odds, needs)
+    return graph.pass_on(query.whole, weighed.probability, weighed.odds, needs)
 
 
-def _alone(parts: Sequence[Part], words: Columns | None, cosines: Columns | None) -> NDArray[np.float64] | None:
+def _alone(parts: Sequence[Part], weighed: _Weighed) -> NDArray[np.float64] | None:
     """Return the scores of a channel that ranks alone: the cosine, or the share of the best one's BM25."""
     if len(parts) > 1:
         return None
-    if cosines is not None:
-        return np.clip(cosines[:, 0].astype(np.float64), 0, 1)
-    if words is not None and (best := words.max()) > 0:
-        return (words[:, 0] / best).astype(np.float64)
+    if weighed.cosines is not None:
+        return np.clip(weighed.cosines[:, 0].astype(np.float64), 0, 1)
+    if weighed.words is not None and (best := weighed.words.max()) > 0:
+        return (weighed.words[:, 0] / best).astype(np.float64)
     return None
 
 
 def _ranked(
-    rows: NDArray[np.intp],
-    probability: NDArray[np.float64],
-    passed: graph.Passed,
-    odds: Columns,
-    words: Columns | None,
-    cosines: Columns | None,
+    weighed: _Weighed, passed: graph.Passed, alone: NDArray[np.float64] | None, limit: int | None
 ) -> list[Ranked]:
-    final = probability.copy()
-    brought: dict[int, tuple[float, int]] = {}
+    own = weighed.probability if alone is None else alone
+    final, brought = own.copy(), np.zeros(len(own))
+    givers: dict[int, tuple[float, int]] = {}
     for giver, taker, share in passed:
         final[taker] += share
-        brought[taker] = max(brought.get(taker, (0.0, -1)), (share, giver))
-    clauses = odds.argmax(axis=1)
-    if odds.shape[1] > 1:
-        clauses = odds[:, 1:].argmax(axis=1) + 1
+        brought[taker] += share
+        givers[taker] = max(givers.get(taker, (0.0, -1)), (share, giver))
+    columns = weighed.hinted.shape[1]
+    clauses = weighed.hinted[:, 1:].argmax(axis=1) + 1 if columns > 1 else np.zeros(len(own), np.intp)
+    said = np.zeros(len(own), bool) if weighed.words is None else weighed.words.any(axis=1)
     matched: dict[Channel, NDArray[np.bool_]] = {
-        "semantic": _is_matched(cosines, clauses),
-        "lexical": _is_matched(words, clauses) & (words is not None and (words > 0).any(axis=1)),
+        "semantic": _is_matched(weighed.cosines, clauses),
+        "lexical": _is_matched(weighed.words, clauses) & said,
     }
-    ranked = []
-    for row in np.argsort(-final, kind="stable"):
-        share, giver = brought.get(int(row), (0.0, -1))
-        if cosines is None and words is not None and not words[row].any() and not share:
-            continue
-        ranked.append(
-            Ranked(
-                number=int(rows[row]),
-                score=min(1.0, float(final[row])),
-                channels=tuple(channel for channel, having in matched.items() if having[row]),
-                clause=int(clauses[row]),
-                needed_by=int(rows[giver]) if share > probability[row] else None,
-            )
+    order = np.argsort(-final, kind="stable")
+    if weighed.cosines is None and weighed.words is not None:
+        order = order[(said | (brought > 0))[order]]
+    return [
+        Ranked(
+            number=int(weighed.rows[row]),
+            score=min(1.0, float(final[row])),
+            channels=tuple(channel for channel, having in matched.items() if having[row]),
+            clause=int(clauses[row]),
+            needed_by=int(weighed.rows[givers[row][1]]) if brought[row] > own[row] else None,
         )
-    return ranked
+        for row in map(int, order[:limit])
+    ]
 
 
 def _is_matched(columns: Columns | None, clauses: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -23,10 +23,15 @@ class Scope:
         which = int(np.searchsorted(self.starts, number, "right")) - 1
         return which, number - int(self.starts[which])
 
-    def text_hash(self, number: int) -> bytes:
-        """Return the key of the operation's vector."""
-        which, place = self.locate(number)
-        return self.segments[which].text_hash(place)
+    def text_hashes(self, numbers: NDArray[np.intp]) -> list[bytes]:
+        """Return the key of each operation's vector."""
+        hashes = np.empty((len(numbers), 32), np.uint8)
+        which = np.searchsorted(self.starts, numbers, "right") - 1
+        for segment in np.unique(which):
+            inside = which == segment
+            hashes[inside] = self.segments[segment].text_hashes[numbers[inside] - self.starts[segment]]
+        octets = hashes.tobytes()
+        return [octets[start : start + 32] for start in range(0, len(octets), 32)]
 
     def producers_of(self, number: int) -> list[Places]:
         """Return the numbers of what produces each thing that the operation needs."""

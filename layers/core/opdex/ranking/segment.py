@@ -81,11 +81,6 @@ class Segment:
         """Return, for each thing that the operation needs, the places of what produces it."""
         return [self.producers[need] for need in self.needs[place]]
 
-    def text_hash(self, place: int) -> bytes:
-        """Return the key of the operation's vector."""
-        octets: bytes = self.text_hashes[place].tobytes()
-        return octets
-
     def places_of(self, prefixes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return (which of the text hashes' first eight octets, place) of each operation that has such a text."""
         order, keys = self._by_text

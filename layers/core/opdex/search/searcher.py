@@ -130,7 +130,9 @@ class _Search:
         parts: tuple[Part, ...],
     ) -> list[Ranked]:
         began = time.monotonic()
-        ranked = rank(self._query, scope, passing, similarities, parts)
+        # One more than is shown tells whether there are more.
+        limit = self._request.start + self._request.limit + 1
+        ranked = rank(self._query, scope, passing, similarities, parts, limit)
         seconds = time.monotonic() - began
         if similarities is not None:
             seconds -= similarities.seconds

@@ -66,8 +66,7 @@ class StoredSimilarities:
         cosines = np.full((len(numbers), self._columns), np.nan, np.float32)
         places = np.flatnonzero(self._indexed[numbers])
         if len(places):
-            hashes = [self._scope.text_hash(int(number)) for number in numbers[places]]
-            row = self._row("cosines", {"text_hashes": hashes})
+            row = self._row("cosines", {"text_hashes": self._scope.text_hashes(numbers[places])})
             if row["places"] is not None:
                 known = places[np.array(row["places"], np.intp) - 1]
                 cosines[known] = np.array(row["cosines"], np.float32).reshape(self._columns, -1).T
