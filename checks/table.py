@@ -34,7 +34,7 @@ CHECKS = (
     _program("template", "the template, by SAM and cfn-lint", "sam", "validate", "--lint"),
     _module("audit", "known vulnerabilities of what is locked, by pip-audit"),
     _program("bandit", "insecure Python", "bandit", "--quiet", "--recursive", "--configfile", "pyproject.toml",
-             "deploy", "docs", "functions", "layers", "local"),
+             "checks", "deploy", "docs", "functions", "layers", "local"),
     _module("dead_code", "code and statements that nothing uses, by vulture"),
     _module("pages", "commands, files and links of README and docs"),
     _program("imports", "who may import whom", "lint-imports"),
