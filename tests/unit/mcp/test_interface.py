@@ -31,7 +31,8 @@ def test_parameters_are_passed_over_when_they_are_none() -> None:
 
 
 def test_body_and_responses_are_as_written_in_openapi_3() -> None:
-    body, responses = {"content": {"application/json": {}}}, {"200": {"description": "Done."}}
+    body: dict[str, Any] = {"content": {"application/json": {}}}
+    responses = {"200": {"description": "Done."}}
     assert _parts({"requestBody": body, "responses": responses}) == {"request_body": body, "responses": responses}
 
 

@@ -1,17 +1,15 @@
 """MCP: the service as language-model agents use it."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEvent
-from pydantic import BaseModel, ConfigDict, RootModel
 
 from opdex.errors import Forbidden, NotFound, TooLarge, UnsupportedMediaType
 from opdex.http.bodies import body_bytes, media_type
 from opdex.http.context import ReadContext
-from opdex.http.error_map import ErrorAnswer
 from opdex.http.routing import Routes
 from opdex.openapi.limits import Limits
 
@@ -19,6 +17,26 @@ if TYPE_CHECKING:
     from opdex.mcp import Server
 
 _MOST_BYTES: Final = 256 * 1024
+_ID: Final = [{"type": "integer"}, {"type": "string"}]
+_ERROR: Final[dict[str, Any]] = {
+    "description": "What is wrong with the request; or, as JSON-RPC says it, with the message in it.",
+    "anyOf": [
+        {"$ref": "#/components/schemas/ErrorAnswer"},
+        {
+            "type": "object",
+            "properties": {
+                "jsonrpc": {"type": "string", "enum": ["2.0"]},
+                "id": {"anyOf": [*_ID, {"type": "null"}]},
+                "error": {
+                    "type": "object",
+                    "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
+                    "required": ["code", "message"],
+                },
+            },
+            "required": ["jsonrpc", "id", "error"],
+        },
+    ],
+}
 _BODY: Final[dict[str, Any]] = {
     "description": "A message of JSON-RPC 2.0, as the Model Context Protocol has them.",
     "required": True,
@@ -28,7 +46,7 @@ _BODY: Final[dict[str, Any]] = {
                 "type": "object",
                 "properties": {
                     "jsonrpc": {"type": "string", "enum": ["2.0"]},
-                    "id": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+                    "id": {"anyOf": _ID},
                     "method": {"type": "string"},
                     "params": {"type": "object"},
                 },
@@ -37,22 +55,6 @@ _BODY: Final[dict[str, Any]] = {
         }
     },
 }
-
-
-class ProtocolError(BaseModel):
-    """An error of JSON-RPC: what is wrong with a message, rather than with the request that it came in."""
-
-    model_config = ConfigDict(defer_build=True)
-
-    jsonrpc: Literal["2.0"]
-    id: int | str | None
-    error: dict[str, Any]
-
-
-class ExchangeError(RootModel[ErrorAnswer | ProtocolError]):
-    """What is wrong with the request, or with the message in it."""
-
-    model_config = ConfigDict(defer_build=True)
 
 
 def mcp_routes(context: ReadContext) -> Routes:
@@ -74,7 +76,7 @@ def mcp_routes(context: ReadContext) -> Routes:
         media_type="application/json",
         request_body=_BODY,
         empty_answers=(202,),
-        error_model=ExchangeError,
+        error_schema=_ERROR,
     )
     def exchange_message() -> Response[str]:
         """Speak the Model Context Protocol (streamable HTTP, stateless).

@@ -45,14 +45,14 @@ class Routes(Router):
         media_type: str | None = None,
         request_body: dict[str, Any] | None = None,
         empty_answers: Sequence[int] = (204,),
-        error_model: type[BaseModel] = ErrorAnswer,
+        error_schema: dict[str, Any] | None = None,
         documented: bool = True,
     ) -> Callable[[F], F]:
         """Register a route; ``role`` None makes it open. The first line of the function's docstring is its summary.
 
         ``answers`` describes each successful status; ``media_type`` is that of an answer other than JSON;
         ``request_body`` describes a body that the function reads by itself; ``empty_answers`` are the statuses that
-        come without one, ``error_model`` is what errors look like.
+        come without one; ``error_schema`` is what errors look like, where that is not the one shape alone.
         """
 
         def register(function: F) -> F:
@@ -69,7 +69,7 @@ class Routes(Router):
                 tags=[self._tag],
                 status_code=min(answers),
                 responses=_successes(answers, media_type, empty_answers)
-                | _failures((*errors, *_errors_of_body(function), *(_KEYED if role else ())), error_model),
+                | _failures((*errors, *_errors_of_body(function), *(_KEYED if role else ())), error_schema),
                 openapi_extensions=extensions,
                 include_in_schema=documented,
             )(function)
@@ -98,13 +98,14 @@ def _successes(
     return responses
 
 
-def _failures(errors: Sequence[type[OpdexError]], model: type[BaseModel]) -> dict[int, OpenAPIResponse]:
+def _failures(errors: Sequence[type[OpdexError]], schema: dict[str, Any] | None) -> dict[int, OpenAPIResponse]:
     meanings: dict[int, list[str]] = {}
     listed: tuple[type[OpdexError], ...] = (MalformedRequest, *errors, OpdexError)
     for error in dict.fromkeys(listed):
         meanings.setdefault(status_of(error), []).append(f"`{error.code}`: {(error.__doc__ or '').splitlines()[0]}")
+    content = {"model": ErrorAnswer} if schema is None else {"schema": schema}
     responses = {
-        status: {"description": "  \n".join(lines), "content": {"application/json": {"model": model}}}
+        status: {"description": "  \n".join(lines), "content": {"application/json": content}}
         for status, lines in sorted(meanings.items())
     }
     return cast(dict[int, OpenAPIResponse], responses)
