@@ -14,7 +14,7 @@ from opdex.catalog.models import Upload
 from opdex.catalog.store import create_catalog
 from opdex.catalog.upload import store_document
 from opdex.database import Connection, Database
-from opdex.embedding import BatchLimits, ModelIdentity, Vector
+from opdex.embedding import BatchLimits, ModelIdentity, Pace, Vector
 from opdex.errors import CatalogExists, ProviderUnavailable, QueueUnavailable
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.slice import SliceResult
@@ -160,6 +160,11 @@ class WorkerUnderTest:
         read = EmbedSettings(database_url=engine.settings.database_url, embed_queue_url="unused", **settings)
         self.database = Database(read)
         self._worker = Worker(read, self.database, embedder, engine.wake_ups)
+
+    @property
+    def pace(self) -> Pace:
+        """What the worker knows of its provider's speed."""
+        return self._worker._pace
 
     def handle(self, job_id: int = 0, seconds: float = 60.0, wake_up: WakeUp | None = None) -> list[SliceResult]:
         """Handle one wake-up in an invocation of that many seconds, and close the connection."""
