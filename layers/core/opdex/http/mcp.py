@@ -65,7 +65,8 @@ def mcp_routes(context: ReadContext) -> Routes:
     def server() -> "Server":
         from opdex.mcp import Server, make_tools  # the protocol's models cost a cold start 130 ms
 
-        return Server(make_tools(context.database, context.searcher.search, Limits.of(context.settings)))
+        tools = make_tools(context.database, lambda asked: context.searcher.search(asked), Limits.of(context.settings))
+        return Server(tools)
 
     @routes.endpoint(
         "POST",
