@@ -33,9 +33,10 @@ FILLERS = frozenset(
     """.split()  # noqa: SIM905 - read as words
 )
 
-# What is in quotation marks is a name that the request gives: nothing in it begins a clause.
-_QUOTED = re.compile(r'"[^"\n]{0,300}"|“[^”\n]{0,300}”|`[^`\n]{0,300}`')
-_SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\n+")
+# What is in quotation marks is a name that the request gives, and so is an address: nothing in it begins a clause.
+_NAMED = re.compile(r'"[^"\n]{0,300}"|“[^”\n]{0,300}”|`[^`\n]{0,300}`|(?:\w+:/)?/\S*[\w/}]')
+# Not the points of "e.g.", nor of an initial.
+_SENTENCE_END = re.compile(r"(?:(?<!\b[A-Za-z])\.|[!?;])(?=\s|$)|\n+")
 _JOINT = re.compile(r",|\b(?:and|then|or|while|before|after|as well as)\b", re.IGNORECASE)
 _MASK = "\x00"
 
@@ -45,7 +46,7 @@ def split_clauses(query: str) -> list[str]:
 
     A new one begins after the end of a sentence, and after a comma or a joining word that a verb follows.
     """
-    masked = _QUOTED.sub(lambda found: _MASK * len(found[0]), query)
+    masked = _NAMED.sub(lambda found: _MASK * len(found[0]), query)
     cuts = {0}
     for sentence in _SENTENCE_END.finditer(masked):
         cuts.add(sentence.end())
