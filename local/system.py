@@ -20,7 +20,7 @@ from local.postgres import EmbeddedPostgres
 
 _ANSWER_SECONDS = 60.0
 # Documents that this machine serves itself may be put in by their URL.
-_LOCAL_VARIABLES = {"FETCH_LOOPBACK": "true"}
+LOCAL_VARIABLES = {"FETCH_LOOPBACK": "true"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def running(options: Options, say: Callable[[str], None]) -> Iterator[System]:
     with ExitStack() as stack:
         stack.enter_context(_held(folder))
         (folder / "endpoint.json").unlink(missing_ok=True)  # a killed run's
-        emulator = Emulator(options.port, folder, {**_LOCAL_VARIABLES, **options.function_variables})
+        emulator = Emulator(options.port, folder, {**LOCAL_VARIABLES, **options.function_variables})
         emulator.require_free_port()  # the likeliest mistake is told before anything is started
         with building(say) as wait_for_build:
             say("Starting Postgres and the AWS emulator")

@@ -49,7 +49,7 @@ def _found(system: System, catalog: str, query: str) -> list[str]:
 
 
 def test_document_is_searched_by_meaning_when_its_job_has_run(system: System, catalog: str, kind: str) -> None:
-    job_id = system.upload(catalog, "spec", document(kind, 20))["job"]["id"]
+    job_id = system.upload(catalog, "spec", document(kind, 30))["job"]["id"]
     shown: list[int] = []
 
     def is_done() -> bool:
@@ -62,7 +62,7 @@ def test_document_is_searched_by_meaning_when_its_job_has_run(system: System, ca
     assert shown == sorted(shown)
     assert len(set(shown)) > 1  # it is seen to move
     (status,) = system.statuses(catalog)
-    assert (status["embedding_count"], status["operation_count"], status["job_attempts"]) == (20, 20, 1)
+    assert (status["embedding_count"], status["operation_count"], status["job_attempts"]) == (30, 30, 1)
     assert _found(system, catalog, f"Read {kind} number 7")[0] == f"/{kind}/7"
 
 

@@ -297,6 +297,7 @@ def catalog(browser: Browser, running_system: dict[str, Any]) -> str:
     return catalog
 
 
+@pytest.mark.localstack
 def test_spec_is_fetched_from_its_url_refreshed_and_scheduled(browser: Browser, catalog: str, library: Path) -> None:
     def says(selector: str, text: str) -> None:
         WebDriverWait(browser.driver, 20).until(lambda _: text in browser.shown(selector).text, f"no '{text}'")
@@ -322,6 +323,7 @@ def test_spec_is_fetched_from_its_url_refreshed_and_scheduled(browser: Browser, 
         assert server.requests[-1][1]["if-none-match"] == '"1"'
 
 
+@pytest.mark.localstack
 def test_catalog_is_cloned_with_its_specs(browser: Browser, catalog: str, library: Path) -> None:
     browser.find("#file").send_keys(str(library))
     browser.find("#upload button").click()
@@ -337,6 +339,7 @@ def test_catalog_is_cloned_with_its_specs(browser: Browser, catalog: str, librar
     assert browser.complaints() == []
 
 
+@pytest.mark.localstack
 def test_uploaded_spec_is_seen_to_tick_to_green(browser: Browser, catalog: str, library: Path) -> None:
     browser.run(_KEEP_WHAT_THE_BADGE_SAYS)
     browser.find("#file").send_keys(str(library))

@@ -46,7 +46,8 @@ def test_job_goes_over_many_slices_when_the_provider_is_slow(system: System, pro
     job = system.call("GET", f"/embedding-jobs/{job_id}")
     assert job["slices"] > 2
     assert job["attempts"] == 1
-    assert len(provider.texts) == len(set(provider.texts)) == 40  # none was embedded twice
+    texts = [text for text in provider.texts if text.startswith("Read slow")]
+    assert len(texts) == len(set(texts)) == 40  # none was embedded twice
 
 
 def test_job_is_resumed_when_an_invocation_is_ended_at_its_timeout(system: System, provider: OllamaServer) -> None:
@@ -54,9 +55,10 @@ def test_job_is_resumed_when_an_invocation_is_ended_at_its_timeout(system: Syste
     with psycopg.connect(system.endpoint["database_url"]) as connection:
         connection.execute("LOCK TABLE vectors IN EXCLUSIVE MODE")  # the chunk cannot be written
         job_id = system.upload("slices", "ended", document("ended", 3))["job"]["id"]
-        query = "SELECT status = 'running' AND lease_expires_at < now() FROM jobs WHERE id = %s"
+        # The next invocation may be faster than this look at the lease's end.
+        is_lost = "SELECT attempts > 1 OR (status = 'running' AND lease_expires_at < now()) FROM jobs WHERE id = %s"
         with psycopg.connect(system.endpoint["database_url"], autocommit=True) as other:
-            wait_until(lambda: other.execute(query, [job_id]).fetchone() == (True,), _PATIENCE_SECONDS, every=0.05)
+            wait_until(lambda: other.execute(is_lost, [job_id]).fetchone() == (True,), _PATIENCE_SECONDS, every=0.05)
         connection.rollback()
     wait_until(lambda: _has_succeeded(system, job_id), _PATIENCE_SECONDS, every=0.1)
     job = system.call("GET", f"/embedding-jobs/{job_id}")

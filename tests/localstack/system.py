@@ -8,6 +8,7 @@ from pathlib import Path
 from local.build import BUILT_TEMPLATE, building
 from local.deployment import Deployment, artifacts_bucket, deploy, invoke
 from local.postgres import EmbeddedPostgres
+from local.system import LOCAL_VARIABLES
 from tests.e2e.system import System
 from tests.localstack.server import LocalStack
 
@@ -23,7 +24,7 @@ def deployed_system(
             # It takes the alarms that the other emulator refuses.
             deployment = deploy(localstack, BUILT_TEMPLATE, postgres.url(), {"ALARMS": "true", **parameters}, stack)
         try:
-            _set_variables(localstack, stack, variables)
+            _set_variables(localstack, stack, {**LOCAL_VARIABLES, **variables})
             invoke(localstack, deployment.outputs["MigrateFunctionName"], {})  # it runs no custom resources
             with (system := System(_endpoint(localstack, deployment, postgres))).http:
                 yield system
