@@ -25,7 +25,7 @@ def test_operations_are_read_as_they_were_written(title: str, operations: list[O
 
     assert read.size == len(octets)
     assert read.count == len(operations)
-    assert [read.text_hash(place) for place in range(read.count)] == [one.text_hash for one in operations]
+    assert [read.text_hashes[place].tobytes() for place in range(read.count)] == [one.text_hash for one in operations]
     assert [read.method_names[code] for code in read.methods] == [one.method for one in operations]
     assert read.deprecated.tolist() == [one.deprecated for one in operations]
     assert [{read.tag_names[code] for code in read.tags[place]} for place in range(read.count)] == [
