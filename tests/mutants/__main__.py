@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -57,11 +58,10 @@ def _pattern(file: Path) -> str:
 
 
 def _lay_out(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # what is left of an earlier run is of earlier code
+    folder.mkdir(parents=True)
     for name, place in _LAYOUT.items():
-        link = folder / name
-        if not link.is_symlink():
-            link.symlink_to(_PROJECT / place)
+        (folder / name).symlink_to(_PROJECT / place)
 
 
 if __name__ == "__main__":
