@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-# Far more than are under way unless the service has stopped answering.
-_MOST_AT_ONCE = 500
 _PATIENCE_SECONDS = 35.0  # longer than a gateway's
+# More than 50 a second come to within that: none waits for a thread, even where nothing is answered.
+_MOST_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _MOST_LAG_MILLISECONDS = 50.0
 # each, on the cores that requests run on.
 _WARM_UP = ((1_000, 20), (5, 20), (10, 40), (20, 80), (35, 140), (50, 500))  # requests a second, how many
 # Of one environment. A worker's second one renews the lease during slow calls.
-_CONNECTIONS = {"ApiFunction": 1, "EmbedFunction": 2, "SweepFunction": 1, "MigrateFunction": 1}
+_CONNECTIONS = {"ApiFunction": 1, "SearchFunction": 1, "EmbedFunction": 2, "SweepFunction": 1, "MigrateFunction": 1}
 
 _WORKERS = 3
 _SLOW = "slowly"
@@ -104,13 +104,13 @@ def test_load(record: Record, tmp_path: Path) -> None:
                 before, began = [_progress(system, job) for job in jobs], time.time()
                 answers = loop.send(list(islice(requests, _RATE * _SECONDS)), _RATE)
                 progress = [_progress(system, job) - start for job, start in zip(jobs, before, strict=True)]
-            in_handler = _handler_milliseconds(system, began)
+            in_functions = _in_functions(system, began)
             allowed = _allowed_connections(system)
     lag = _percentile([1000 * answer.lag for answer in answers], 99)
     record("lag of the client at 50 requests a second, p99", lag, "ms", at_most=_MOST_LAG_MILLISECONDS)
     assert lag <= _MOST_LAG_MILLISECONDS, "the client was too late to say anything of the service"
     assert all(progress), "a job stood still"
-    _record(record, answers, in_handler)
+    _record(record, answers, in_functions)
     record(
         "connections to Postgres meanwhile, at most",
         connections.most,
@@ -121,7 +121,7 @@ def test_load(record: Record, tmp_path: Path) -> None:
     )
 
 
-def _record(record: Record, answers: Sequence[Answer], in_handler: Sequence[float]) -> None:
+def _record(record: Record, answers: Sequence[Answer], in_functions: Sequence[float]) -> None:
     milliseconds = {kind: [1000 * answer.latency for answer in answers if answer.kind == kind] for kind in _SHARES}
     everything = [1000 * answer.latency for answer in answers]
     record(
@@ -130,7 +130,7 @@ def _record(record: Record, answers: Sequence[Answer], in_handler: Sequence[floa
         "ms",
         at_most=_MOST_MILLISECONDS,
         by_kind={kind: _summary(values) for kind, values in milliseconds.items()},
-        in_the_handler=_summary(in_handler),
+        in_the_functions=_summary(in_functions),
     )
     record("the same, p50", _percentile(everything, 50), "ms")
     refused = Counter(str(answer.status) for answer in answers if answer.status != HTTPStatus.OK)
@@ -221,11 +221,15 @@ def _allowed_connections(system: System) -> dict[str, int]:
     return allowed
 
 
-def _handler_milliseconds(system: System, since: float) -> list[float]:
-    """Return how long the API function itself took for requests since then, by the lines that the emulator has left."""
+def _in_functions(system: System, since: float) -> list[float]:
+    """Return the milliseconds within the functions of requests since then, by the lines that the emulator has left."""
     logs = _client(system, "logs").get_paginator("filter_log_events")
-    pages = logs.paginate(logGroupName="/opdex/opdex/api", startTime=int(since * 1000))
-    lines = [event["message"] for page in pages for event in page["events"]]
+    lines = [
+        event["message"]
+        for function in ("api", "search")
+        for page in logs.paginate(logGroupName=f"/opdex/opdex/{function}", startTime=int(since * 1000))
+        for event in page["events"]
+    ]
     return [json.loads(line)["duration_ms"] for line in lines if '"duration_ms"' in line]
 
 

@@ -1,11 +1,12 @@
 """One Postgres connection a process, kept warm between invocations, and the named SQL statements of a package."""
 
 import json
+import math
 import re
 import select
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from typing import Any, LiteralString, Protocol, cast
@@ -35,6 +36,8 @@ _CONNECTION = {
 }
 
 _ASK_AGAIN_SECONDS = 1.0
+# Of a statement that is asked when its time is over already.
+_LEAST_SECONDS = 0.1
 
 # Statements that ask for it are prepared. The others look at tables that may have grown a thousandfold since a plan was
 # made, and are planned each time.
@@ -104,14 +107,15 @@ class _Connection(psycopg.Connection[DictRow]):
     Keepalives notice a peer that is gone. One that is stuck still acknowledges, and would be waited for without end.
     """
 
-    statement_seconds: float | None = None
+    patience: Callable[[], float] | None = None  # the seconds that a statement may take from now on
 
     def wait[T](self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         began = time.monotonic()
+        patience = None if self.patience is None else self.patience()
         try:
-            return super().wait(gen, interval, timeout or self.statement_seconds)
+            return super().wait(gen, interval, timeout or patience)
         except psycopg.OperationalError as error:
-            if self.statement_seconds is None or time.monotonic() - began < self.statement_seconds:
+            if patience is None or time.monotonic() - began < patience:
                 raise
             self.pgconn.finish()  # its answer, should it still come, would be taken for that of the next statement
             raise psycopg.errors.ConnectionTimeout("The database did not answer in time.") from error
@@ -130,6 +134,16 @@ class Database:
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
         self._connection: Connection | None = None
+        self._gives_up_at = math.inf
+
+    @contextmanager
+    def giving_up_after(self, seconds: float) -> Iterator[None]:
+        """Wait for no statement of the block beyond so many seconds from now, however long the settings let it take."""
+        self._gives_up_at = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._gives_up_at = math.inf
 
     @contextmanager
     def transaction(self, *, read_only: bool = False) -> Iterator[Connection]:
@@ -183,7 +197,7 @@ class Database:
             reason = str(error).partition("\n")[0].rpartition(": ")[2]
             logger.warning("database not reached", reason=reason)
             raise DatabaseUnavailable(cause=type(error).__name__) from error
-        connection.statement_seconds = self._settings.database_statement_seconds
+        connection.patience = self._patience
         return connection
 
     def close(self) -> None:
@@ -191,6 +205,10 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _patience(self) -> float:
+        left = self._gives_up_at - time.monotonic()
+        return max(_LEAST_SECONDS, min(self._settings.database_statement_seconds, left))
 
     def _live_connection(self) -> Connection:
         if self._connection is not None and _was_dropped(self._connection):

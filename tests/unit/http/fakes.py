@@ -20,6 +20,10 @@ class FakeDatabase:
         self._log = log
 
     @contextmanager
+    def giving_up_after(self, seconds: float) -> Iterator[None]:
+        yield
+
+    @contextmanager
     def statement(self) -> Iterator[Any]:
         if self.away:
             raise DatabaseUnavailable

@@ -60,9 +60,10 @@ class Api:
         What a request causes is logged under its X-Request-Id, where it has a sane one, or the gateway's id.
         """
         began = perf_counter()
+        seconds_left = lambda_context.get_remaining_time_in_millis() / 1000
         gateway_id = str((event.get("requestContext") or {}).get("requestId", ""))
         request_id = _sent_request_id(event) or gateway_id
-        with log_context(correlation_id=request_id, route=None):
+        with log_context(correlation_id=request_id, route=None), self._context.answering_within(seconds_left):
             answer = self._answer(event, lambda_context)
             answer["multiValueHeaders"]["X-Request-Id"] = [request_id]
             route, seconds = logger.get_current_keys().get("route") or "unknown", perf_counter() - began

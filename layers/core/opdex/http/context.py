@@ -1,6 +1,7 @@
 """What the routes work with: one explicit object, built once a process."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from opdex.search.searcher import Searcher
 
 _SECOND_WAKE_UP_SECONDS = 45
+# Of a request's time, once the database has been given up: for the answer, which the gateway does not wait for longer.
+_ANSWER_SECONDS = 4.0
 
 
 class ReadContext:
@@ -33,6 +36,10 @@ class ReadContext:
         self.database = ReadOnly(database)
         self.make_embedder = make_embedder
         self._database = database
+
+    def answering_within(self, seconds: float) -> AbstractContextManager[None]:
+        """Return the context of a request that is to be answered in that time, whatever the database does."""
+        return self._database.giving_up_after(seconds - _ANSWER_SECONDS)
 
     def caller(self, event: Mapping[str, Any]) -> Caller:
         """Return who sent an event. Raises Unauthenticated."""
