@@ -7,9 +7,11 @@ from opdex.database import Database
 from opdex.errors import DatabaseUnavailable, MigrationFailed
 from opdex.http.first_admin_key import take_over_first_admin_key
 from opdex.migrations import deployed_folder, migrate
+from opdex.observability import observed
 from opdex.settings import MigrateSettings
 
 
+@observed
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Serve CloudFormation's request, or a plain invocation, which is answered with what was applied."""
     if custom_resource.is_request(event):

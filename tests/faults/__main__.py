@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import secrets
 import signal
 import sys
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--emulator-jobs", type=int, default=8, help="each is killed four times on the emulator")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that what runs is ended with it
+    os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"  # the figures alone are printed
     seed = secrets.randbelow(2**31) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     with scratch_folder(_FOLDER) as folder:

@@ -89,6 +89,16 @@ def test_catalog_conflicts_are_409(gateway: Gateway, crm: str) -> None:
     assert gateway.call("GET", f"{BASE_PATH}/api-catalogs/other").code == "catalog_not_found"
 
 
+@pytest.mark.parametrize("changes", [{}, {"name": "CRM"}, {"display_name": None}])
+def test_catalog_stays_as_it_was_when_nothing_of_it_changes(
+    gateway: Gateway, crm: str, changes: dict[str, str | None]
+) -> None:
+    before = gateway.call("GET", crm).json
+    answer = gateway.call("PUT", crm, changes)
+    assert (answer.status, answer.json) == (200, before)
+    assert gateway.call("PUT", crm, {"name": "Other"}).json["updated_at"] > before["updated_at"]
+
+
 def test_catalogs_are_listed_page_by_page(gateway: Gateway) -> None:
     names = sorted(f"catalog-{uuid4().hex[:6]}" for _ in range(5))
     for name in names:

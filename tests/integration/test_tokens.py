@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from opdex.errors import OpdexError
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import create_key
 from opdex.http.routing import BASE_PATH
 from opdex.settings import ApiSettings
+from opdex.tokens.verifier import TokenVerifier
 from tests.document_server import DocumentServer
 from tests.gateway import LambdaContext, proxy_event, whole_service
 from tests.integration.engine import Engine
@@ -212,6 +214,25 @@ def test_why_a_token_is_refused_is_logged_without_it(
     logged = " ".join(str(vars(record)) for record in caplog.records)
     assert "The token is not accepted: InvalidAudienceError." in logged
     assert token.split(".")[2] not in logged
+
+
+def test_nothing_of_a_token_is_written_down_when_the_authorizer_breaks_over_it(
+    provider: OpenIdProvider,
+    authorizer: Authorizer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def break_over(_: TokenVerifier, token: str) -> None:
+        raise KeyError(token)
+
+    monkeypatch.setattr(TokenVerifier, "verify", break_over)
+    token = provider.token(sub="user-7")
+    with caplog.at_level(logging.DEBUG, "opdex"), pytest.raises(OpdexError) as raised:
+        authorizer(f"Bearer {token}")
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert "invocation failed" in logged
+    assert not any(part in logged + str(raised.value) for part in token.split("."))
+    assert (raised.value.__cause__, raised.value.__suppress_context__) == (None, True)
 
 
 def test_names_from_a_token_are_short_and_printable(

@@ -59,7 +59,7 @@ def test_keys_of_a_block_are_gone_after_it_and_those_before_are_back() -> None:
         assert correlation_id() == "the-outer-one"
         assert logger.get_current_keys()["job_id"] == 1
     assert correlation_id() is None
-    assert logger.get_current_keys().get("job_id") is None
+    assert "job_id" not in logger.get_current_keys()
 
 
 def test_error_is_described_without_its_words() -> None:

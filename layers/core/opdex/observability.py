@@ -63,11 +63,12 @@ def correlation_id() -> str | None:
 def log_context(**keys: object) -> Iterator[None]:
     """Add these keys to each line of the block, whatever thread writes it; what they hide comes back after it."""
     current = logger.get_current_keys()
-    before = {name: current.get(name) for name in keys}
+    before = {name: current[name] for name in keys if name in current}
     logger.append_keys(**keys)
     try:
         yield
     finally:
+        logger.remove_keys(keys.keys() - before.keys())
         logger.append_keys(**before)
 
 

@@ -207,8 +207,18 @@ def test_nothing_is_read_from_the_disk(tmp_path: Path, monkeypatch: pytest.Monke
         assert b"Secret" not in made.content
 
 
-def test_a_missing_file_is_warned_of_once() -> None:
+def test_a_missing_file_is_warned_of_once_and_where_it_is_referred_to_first() -> None:
     files = {"a.yaml": HEAD + "paths:\n  /x: {$ref: gone.yaml}\n  /y: {$ref: gone.yaml#/y}\n"}
+    assert warned(files) == [("missing_file", "/paths/~1x")]
+
+
+def test_a_missing_file_is_warned_of_within_the_file_that_refers_to_it() -> None:
+    files = {"a.yaml": HEAD + "paths:\n  /x: {$ref: b.yaml}\n", "b.yaml": "get: {$ref: gone.yaml}\n"}
+    assert ("missing_file", "/x-bundled-files/b.yaml/get") in warned(files)
+
+
+def test_a_missing_file_is_warned_of_without_a_place_when_an_example_refers_to_it() -> None:
+    files = {"a.yaml": HEAD + "paths: {}\nx-more: {$ref: gone.yaml}\n"}
     assert warned(files) == [("missing_file", "")]
 
 

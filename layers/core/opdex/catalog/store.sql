@@ -9,7 +9,11 @@ UPDATE catalogs SET
     name = coalesce(%(name)s, name), version = coalesce(%(version)s, version),
     display_name = coalesce(%(display_name)s, display_name), description = coalesce(%(description)s, description),
     updated_at = now()
-WHERE id = %(id)s;
+WHERE id = %(id)s
+  AND (name, version, display_name, description) IS DISTINCT FROM (
+      coalesce(%(name)s, name), coalesce(%(version)s, version),
+      coalesce(%(display_name)s, display_name), coalesce(%(description)s, description)
+  );
 
 -- name: list_catalogs
 SELECT c.*, coalesce(held.spec_count, 0) AS spec_count, coalesce(held.operation_count, 0) AS operation_count

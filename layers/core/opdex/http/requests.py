@@ -1,5 +1,6 @@
 """What clients send: path and query parameters, and JSON bodies."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from opdex.catalog.models import CATALOG_ID_PATTERN, SPEC_NAME_PATTERN
 
 NOT_BLANK = r"\S"
+_DIGITS = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 LARGEST_BIGINT = 2**63 - 1
 # Python's last year is 9999, and a moment may be read in any time zone.
 _TOO_LATE = datetime(9999, 1, 1, tzinfo=UTC)
@@ -34,6 +36,13 @@ def printable(text: str) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
         raise ValueError("must not contain control characters")
     return text
+
+
+def in_digits(number: object) -> object:
+    """Return the number. Raises ValueError where it is not written in digits alone, as Python would also take it."""
+    if isinstance(number, str) and not _DIGITS.fullmatch(number):
+        raise ValueError("must be a whole number, written in digits")
+    return number
 
 
 def written_out(moment: object) -> object:
@@ -69,12 +78,14 @@ _Description = Annotated[str, StringConstraints(max_length=10_000), AfterValidat
 
 CatalogId = Annotated[str, Path(pattern=CATALOG_ID_PATTERN, description="The catalog's id.")]
 SpecName = Annotated[str, Path(pattern=SPEC_NAME_PATTERN, description="The spec's name within its catalog.")]
-JobId = Annotated[int, Path(ge=1, le=LARGEST_BIGINT, description="The embedding job's id.")]
+JobId = Annotated[int, BeforeValidator(in_digits), Path(ge=1, le=LARGEST_BIGINT, description="The embedding job's id.")]
 KeyId = Annotated[_Free, Path(max_length=100, description="The key's id.")]
 
-Limit = Annotated[int, Query(ge=1, le=500, description="How many to return at most.")]
+Limit = Annotated[int, BeforeValidator(in_digits), Query(ge=1, le=500, description="How many to return at most.")]
 SpecLimit = Annotated[
-    int | None, Query(ge=1, le=500, description="How many to return at most; left out, as many as fit into an answer.")
+    int | None,
+    BeforeValidator(in_digits),
+    Query(ge=1, le=500, description="How many to return at most; left out, as many as fit into an answer."),
 ]
 Cursor = Annotated[
     str | None, Query(max_length=500, description="`next` of the page before; leave out for the first page.")

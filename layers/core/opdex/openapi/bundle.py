@@ -96,6 +96,8 @@ class _Bundler:
         self._data: dict[str, Any] = {}
         self._known = {entry}
         self._waiting: list[str] = []
+        self._referring: dict[str, str] = {}  # by file: the first one that refers to it
+        self._missing: set[str] = set()
         self._field = _FIELD
         self._characters = 0
         self._nodes = 0
@@ -111,6 +113,7 @@ class _Bundler:
             return Bundle(self._files[self._entry], ())
         while self._waiting:
             self._take(self._waiting.pop())
+        self._report_missing()
         others = {name: self._data[name] for name in sorted(self._data) if name != self._entry}
         if others:
             document[self._field] = others
@@ -124,7 +127,7 @@ class _Bundler:
 
     def _take(self, name: str) -> None:
         if name not in self._files:
-            self._findings.add("missing_file", f"The archive has no file {quoted(name)}, which is referred to.")
+            self._missing.add(name)
             return
         findings = _FindingsWithin(self._findings, self._field, name)
         try:
@@ -167,6 +170,7 @@ class _Bundler:
         if target not in self._known:
             self._known.add(target)
             self._waiting.append(target)
+            self._referring[target] = name
         elif target == name != self._entry and self._is_in_entry_only(name, fragment):
             message = f"{quoted(reference)} is not in {quoted(name)}; what {quoted(self._entry)} has there is used."
             self._findings.add("reference_to_entry", message)
@@ -183,6 +187,20 @@ class _Bundler:
             return ""
         token = name.replace("~", "~0").replace("/", "~1")
         return f"/{self._field}/{quote(token, safe=_UNESCAPED, errors='surrogatepass')}"
+
+    def _report_missing(self) -> None:
+        wanted = {f"#{self._place(name)}": name for name in sorted(self._missing)}
+        found: dict[str, list[str | int]] = {}
+        for referring in sorted({self._referring[name] for name in self._missing}):
+            data, beginning = self._data[referring], [] if referring == self._entry else [self._field, referring]
+            for node, tokens in places(data) if isinstance(data, dict) else ():
+                self._budget.check_time()
+                reference = node.get("$ref")
+                if isinstance(reference, str) and (name := wanted.get("/".join(reference.split("/", 3)[:3]))):
+                    found.setdefault(name, [*beginning, *tokens])
+        for name in wanted.values():  # what an example refers to has no place in the description
+            message = f"The archive has no file {quoted(name)}, which is referred to."
+            self._findings.add("missing_file", message, *found.get(name, ()))
 
     def _settle(self, document: dict[str, Any]) -> None:
         """Put single values in the place of references to them, and warn of the references that lead nowhere."""
