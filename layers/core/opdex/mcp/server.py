@@ -116,14 +116,10 @@ class Server:
         if not 0 < len(sent) <= _MOST_IN_BATCH:
             message = f"A batch has 1 to {_MOST_IN_BATCH} messages."
             return _refusal(None, ErrorData(code=INVALID_REQUEST, message=message))
-        answers = []
-        for message in sent:
-            try:
-                answer = self._answer(message)
-            except _Refused as refused:
-                answer = JSONRPCError(jsonrpc="2.0", id=None, error=refused.error)
-            if answer is not None:
-                answers.append(_text(answer))
+        try:
+            answers = [_text(answer) for answer in map(self._answer, sent) if answer is not None]
+        except _Refused as refused:
+            return _refusal(None, refused.error)
         return Exchange(200, f"[{','.join(answers)}]") if answers else Exchange(202)
 
     def _answer(self, sent: Any) -> JSONRPCResponse | JSONRPCError | None:
