@@ -80,7 +80,7 @@ def rank(
     terms = query_terms(query.texts)
     idf = inverse_document_frequencies(scope, terms)
     evidence = _Evidence(
-        words=bm25(scope, terms, idf) if "lexical" in parts else None,
+        words=bm25(scope, terms, idf),
         names=name_match(scope, terms, idf) if "names" in parts else None,
         similarities=similarities if "semantic" in parts else None,
         columns=len(query.texts),
@@ -94,15 +94,13 @@ def rank(
         if len(producers) > len(rows):
             weighed = _weigh(query, scope, producers, evidence, parts)
     passed = _passed(query, scope, weighed) if "graph" in parts else []
-    return _ranked(weighed, passed, _alone(parts, weighed), limit)
+    return _ranked(weighed, passed, parts, limit)
 
 
 class _Evidence:
     """What is known of the operations before they are weighed; cosines are asked for once an operation."""
 
-    def __init__(
-        self, words: Columns | None, names: Columns | None, similarities: Similarities | None, columns: int
-    ) -> None:
+    def __init__(self, words: Columns, names: Columns | None, similarities: Similarities | None, columns: int) -> None:
         self.words = words
         self.names = names
         self.similarities = similarities
@@ -125,25 +123,30 @@ class _Evidence:
 
 @dataclass(frozen=True, slots=True)
 class _Weighed:
-    """The candidates' numbers in ascending order, what each channel says of them, and what comes of it."""
+    """The candidates' numbers in ascending order, what each channel says of them, and what comes of it.
+
+    ``cosines`` of operations without a vector are made of their words.
+    """
 
     rows: NDArray[np.intp]
-    words: Columns | None
+    words: Columns
     cosines: Columns | None
+    has_vector: NDArray[np.bool_]
     odds: Columns
     hinted: Columns
     probability: NDArray[np.float64]
 
 
 def _weigh(query: Query, scope: Scope, rows: NDArray[np.intp], evidence: _Evidence, parts: Sequence[Part]) -> _Weighed:
-    words = evidence.words[rows] if evidence.words is not None else None
+    words = evidence.words[rows]
     names = evidence.names[rows] if evidence.names is not None else None
-    cosines = evidence.cosines(rows)
+    cosines, has_vector = evidence.cosines(rows), np.zeros(len(rows), bool)
     if cosines is not None:
-        cosines = _filled(cosines, words)
-    odds = fusion.log_odds(cosines, words, names, (len(rows), len(query.texts)))
+        has_vector = ~np.isnan(cosines[:, 0])
+        cosines = _filled(cosines, words, has_vector)
+    odds = fusion.log_odds(cosines, words if "lexical" in parts else None, names, words.shape)
     hinted = fusion.hinted(odds, _hint(query, scope, rows)) if "hint" in parts else odds
-    return _Weighed(rows, words, cosines, odds, hinted, fusion.probabilities(hinted))
+    return _Weighed(rows, words, cosines, has_vector, odds, hinted, fusion.probabilities(hinted))
 
 
 def _candidates(passing: NDArray[np.bool_], evidence: _Evidence) -> NDArray[np.intp]:
@@ -151,10 +154,9 @@ def _candidates(passing: NDArray[np.bool_], evidence: _Evidence) -> NDArray[np.i
     if len(numbers) <= ALL_CANDIDATES:
         return numbers
     found = [np.empty(0, np.intp)]
-    if evidence.words is not None:
-        for column in evidence.words[numbers].T:
-            best = np.argpartition(-column, DEPTH)[:DEPTH]
-            found.append(numbers[best[column[best] > 0]])
+    for column in evidence.words[numbers].T:
+        best = np.argpartition(-column, DEPTH)[:DEPTH]
+        found.append(numbers[best[column[best] > 0]])
     if evidence.similarities is not None:
         nearest = evidence.similarities.nearest(DEPTH)
         found.append(nearest[passing[nearest]])
@@ -169,17 +171,14 @@ def _producers_of_best(scope: Scope, weighed: _Weighed, passing: NDArray[np.bool
     return np.union1d(weighed.rows, more[passing[more]])
 
 
-def _filled(cosines: Columns, words: Columns | None) -> Columns:
+def _filled(cosines: Columns, words: Columns, has_vector: NDArray[np.bool_]) -> Columns:
     """Return the cosines, those of operations without a vector made of their words: as near as these are good."""
-    missing = np.isnan(cosines[:, 0])
-    if not missing.any():
+    if has_vector.all():
         return cosines
     low, high = np.nanmedian(cosines, axis=0), np.nanmax(cosines, axis=0)
-    said = np.zeros_like(cosines)
-    if words is not None:
-        best = words.max(axis=0, initial=0)
-        said = np.divide(words, best, out=said, where=best > 0)
-    filled: Columns = np.where(missing[:, None], low + (high - low) * said, cosines)
+    best = words.max(axis=0, initial=0)
+    said = np.divide(words, best, out=np.zeros_like(words), where=best > 0)
+    filled: Columns = np.where(has_vector[:, None], cosines, low + (high - low) * said)
     return filled
 
 
@@ -202,27 +201,28 @@ def _passed(query: Query, scope: Scope, weighed: _Weighed) -> graph.Passed:
         there: NDArray[np.intp] = found[rows[found] == producers]
         return there
 
+    best = graph.best_rows(weighed.probability)
+    if weighed.cosines is None:
+        best = [row for row in best if weighed.words[row].any()]  # the others are there for nothing
     needs = [
         (row, [known_rows for need in scope.producers_of(int(rows[row])) if len(known_rows := known(need))])
-        for row in graph.best_rows(weighed.probability)
+        for row in best
     ]
     return graph.pass_on(query.whole, weighed.probability, weighed.odds, needs)
 
 
 def _alone(parts: Sequence[Part], weighed: _Weighed) -> NDArray[np.float64] | None:
     """Return the scores of a channel that ranks alone: the cosine, or the share of the best one's BM25."""
-    if len(parts) > 1:
+    if tuple(parts) not in (("semantic",), ("lexical",)):
         return None
     if weighed.cosines is not None:
-        return np.clip(weighed.cosines[:, 0].astype(np.float64), 0, 1)
-    if weighed.words is not None and (best := weighed.words.max()) > 0:
-        return (weighed.words[:, 0] / best).astype(np.float64)
-    return None
+        return weighed.cosines[:, 0].astype(np.float64)
+    words = weighed.words[:, 0].astype(np.float64)
+    return words / words.max() if words.any() else None
 
 
-def _ranked(
-    weighed: _Weighed, passed: graph.Passed, alone: NDArray[np.float64] | None, limit: int | None
-) -> list[Ranked]:
+def _ranked(weighed: _Weighed, passed: graph.Passed, parts: Sequence[Part], limit: int | None) -> list[Ranked]:
+    alone = _alone(parts, weighed)
     own = weighed.probability if alone is None else alone
     final, brought = own.copy(), np.zeros(len(own))
     givers: dict[int, tuple[float, int]] = {}
@@ -232,21 +232,21 @@ def _ranked(
         givers[taker] = max(givers.get(taker, (0.0, -1)), (share, giver))
     columns = weighed.hinted.shape[1]
     clauses = weighed.hinted[:, 1:].argmax(axis=1) + 1 if columns > 1 else np.zeros(len(own), np.intp)
-    said = np.zeros(len(own), bool) if weighed.words is None else weighed.words.any(axis=1)
+    said = weighed.words.any(axis=1)
     matched: dict[Channel, NDArray[np.bool_]] = {
-        "semantic": _is_matched(weighed.cosines, clauses),
-        "lexical": _is_matched(weighed.words, clauses) & said,
+        "semantic": _is_matched(weighed.cosines, clauses) & weighed.has_vector,
+        "lexical": _is_matched(weighed.words, clauses) & said & (("lexical" in parts) | ~weighed.has_vector),
     }
     order = np.argsort(-final, kind="stable")
-    if weighed.cosines is None and weighed.words is not None:
+    if weighed.cosines is None:
         order = order[(said | (brought > 0))[order]]
     return [
         Ranked(
             number=int(weighed.rows[row]),
-            score=min(1.0, float(final[row])),
+            score=min(1.0, max(0.0, float(final[row]))),
             channels=tuple(channel for channel, having in matched.items() if having[row]),
             clause=int(clauses[row]),
-            needed_by=int(weighed.rows[givers[row][1]]) if brought[row] > own[row] else None,
+            needed_by=int(weighed.rows[givers[row][1]]) if brought[row] > max(0.0, own[row]) else None,
         )
         for row in map(int, order[:limit])
     ]
