@@ -5,7 +5,7 @@ import pytest
 from opdex.catalog.store import create_catalog, delete_spec
 from opdex.errors import CatalogNotFound, JobHasEnded, JobHasSucceeded, JobIsOpen, JobNotFound, SpecNotFound
 from opdex.jobs import enqueue, queries, retention
-from opdex.jobs.models import Job
+from opdex.jobs.models import EmbeddingHealth, Job
 from opdex.jobs.retention import apply_retention
 from tests.integration.engine import CATALOG, Engine, things
 
@@ -146,3 +146,23 @@ def test_operations_of_all_deleted_specs_go_when_they_take_many_batches(
 
     assert apply_retention(engine.database, days=14, seconds=60).operations == 12
     assert len(engine.sql("SELECT path FROM operations")) == 3
+
+
+def test_health_is_all_zero_when_a_catalog_has_no_spec(engine: Engine) -> None:
+    engine.transact(lambda c: create_catalog(c, id=CATALOG, name="Empty", version="1"))
+
+    assert engine.transact(lambda c: queries.embedding_health(c, CATALOG)) == EmbeddingHealth(catalog_id=CATALOG)
+    with pytest.raises(CatalogNotFound):
+        engine.transact(lambda c: queries.embedding_health(c, "none"))
+
+
+def test_specs_are_counted_by_how_they_stand_when_a_catalog_has_some(engine: Engine) -> None:
+    engine.job_id("indexed", things(1))
+    engine.worker().handle()
+    _fail(engine, engine.job_id("failed", things(1, "failed")))
+    for name in ("one", "two"):
+        engine.job_id(name, things(1, name))
+
+    assert engine.transact(lambda c: queries.embedding_health(c, CATALOG)) == EmbeddingHealth(
+        catalog_id=CATALOG, specs_total=4, specs_indexed=1, specs_pending=2, specs_failed=1
+    )

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from opdex.catalog.store import create_catalog
 from opdex.database import Connection, Database
-from opdex.errors import CatalogNotFound, DatabaseUnavailable, LeaseLost
+from opdex.errors import DatabaseUnavailable, LeaseLost
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.heartbeat import Heartbeat, LeaseClock
-from opdex.jobs import enqueue, leases, queries, retention, watches
-from opdex.jobs.models import EmbeddingHealth, Enqueued
+from opdex.jobs import enqueue, leases, retention, watches
+from opdex.jobs.models import Enqueued
 from opdex.jobs.retention import apply_retention
 from opdex.jobs.sweep import sweep
-from tests.integration.engine import CATALOG, Engine, things, wait_until
+from tests.integration.engine import Engine, things, wait_until
 
 
 @pytest.fixture
@@ -196,6 +195,44 @@ def test_walk_through_vectors_ends_when_a_whole_batch_is_still_needed(
     assert asked.count("vectors_after") <= 2, "the one from a random key, and the one from the beginning"
 
 
+def test_new_job_is_opened_when_the_open_one_ends_between_two_statements(
+    engine: Engine, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = engine.job_id("users", things(2))
+
+    class Ending(dict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            if name == "renew_open":
+                with other.transaction() as c:
+                    c.execute("UPDATE jobs SET status = 'cancelled', completed_at = now() WHERE id = %s", [job_id])
+            return super().__getitem__(name)
+
+    monkeypatch.setattr(enqueue, "_SQL", Ending(enqueue._SQL))
+
+    again = engine.transact(lambda c: enqueue.enqueue(c, _spec_id(engine), "manual_retry"))
+
+    assert again.created
+    assert again.job_id != job_id
+
+
+def test_heartbeat_tries_again_when_it_cannot_connect(
+    engine: Engine, held: leases.Claim, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, refusals = other.connect, iter([True, True])
+
+    def refuse_twice() -> Connection:
+        if next(refusals, False):
+            raise DatabaseUnavailable
+        return connect()
+
+    monkeypatch.setattr(other, "connect", refuse_twice)
+    _shorten_lease(engine)
+
+    with _beating(engine, held, other):
+        wait_until(lambda: _lease_is_renewed(engine))
+    assert next(refusals, None) is None
+
+
 class _Noting(dict[str, str]):
     """Statements that note which were asked for."""
 
@@ -206,11 +243,3 @@ class _Noting(dict[str, str]):
     def __getitem__(self, name: str) -> str:
         self._asked.append(name)
         return super().__getitem__(name)
-
-
-def test_health_is_all_zero_when_a_catalog_has_no_spec(engine: Engine) -> None:
-    engine.transact(lambda c: create_catalog(c, id=CATALOG, name="Empty", version="1"))
-
-    assert engine.transact(lambda c: queries.embedding_health(c, CATALOG)) == EmbeddingHealth(catalog_id=CATALOG)
-    with pytest.raises(CatalogNotFound):
-        engine.transact(lambda c: queries.embedding_health(c, "none"))
