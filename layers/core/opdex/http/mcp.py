@@ -48,7 +48,7 @@ _BODY: Final[dict[str, Any]] = {
                     "jsonrpc": {"type": "string", "enum": ["2.0"]},
                     "id": {"anyOf": _ID},
                     "method": {"type": "string"},
-                    "params": {"type": "object"},
+                    "params": {"anyOf": [{"type": "object"}, {"type": "null"}]},
                 },
                 "required": ["jsonrpc", "method"],
             }
