@@ -149,7 +149,7 @@ def _million_operations(measured: Measured, stack: Stack, seconds: float) -> Bil
 def _stored(measured: Measured) -> str:
     rows = []
     for dimension in _DIMENSIONS:
-        vector = measured[f"a vector of {dimension} dimensions, with its index"]
+        vector = measured[f"a vector of {dimension} dimensions, with its indexes"]
         gigabytes = MILLION * (measured[_OPERATION_BYTES] + vector) / GB
         month = gigabytes * prices.DATABASE_GB_MONTH
         rows.append((f"{dimension:,}", f"{vector:,.0f}", f"{gigabytes:.1f}", _usd(month)))
