@@ -9,7 +9,7 @@ from opdex.search.models import Highlight
 
 MAX_MATCHES, WINDOW = 10, 160
 # As `words` splits: names have their words at capitals too.
-_WORD = re.compile(r"[^\W_a-z]*[a-z]+(?:(?<=[a-z])[0-9]+)?|[^\W_]+")
+_WORD = re.compile(r"[^\W_]+?(?=(?<=[a-z0-9])[A-Z]|(?<=[A-Z])[A-Z][a-z]|[\W_]|\Z)")
 
 
 def highlights(operation: ListedOperation, query: AbstractSet[str]) -> list[Highlight]:
@@ -41,6 +41,13 @@ def _matches(text: str, query: AbstractSet[str]) -> tuple[int, list[tuple[int, i
     ]
     if not spans:
         return 0, []
-    start = 0 if spans[0][1] <= WINDOW else max(0, text.rfind(" ", 0, max(1, spans[0][0] - WINDOW // 4)) + 1)
-    inside = [(first - start, end - start) for first, end in spans if end <= start + WINDOW]
+    start = _window(text, *spans[0])
+    inside = [(max(0, first - start), end - start) for first, end in spans if end <= start + WINDOW]
     return start, inside[:MAX_MATCHES]
+
+
+def _window(text: str, first: int, end: int) -> int:
+    """Return where the part of the text begins that has the word: after a space shortly before it, if there is one."""
+    if end <= WINDOW:
+        return 0
+    return max(text.rfind(" ", 0, max(0, first - WINDOW // 4)) + 1, first - WINDOW // 2, end - WINDOW)
