@@ -20,6 +20,7 @@ from opdex.jobs.sweep import sweep
 from opdex.jobs.wakeups import WakeUpSender
 from opdex.observability import Metric, logger, measure, observed
 from opdex.openapi import Limits
+from opdex.openapi.reader import DocumentReader
 from opdex.settings import SweepSettings
 
 # The last document that is fetched, read and stored is done within this; the function's time-out would undo it.
@@ -68,7 +69,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
         retention_days=settings.retention_days,
         seconds=seconds_left() * _SWEEP_SHARE,
     )
-    sources = Sources(database, fetcher, Limits.of(settings), model)
+    sources = Sources(database, fetcher, DocumentReader(settings), model)
     refreshed = refresh_due(sources, sender, seconds=seconds_left() - _LAST_REFRESH_SECONDS)
     keys = _take_over_first_admin_key(settings, database)
     entries = forget_entries(database, days=settings.audit_retention_days, seconds=seconds_left() - _LAST_SECONDS)

@@ -14,12 +14,13 @@ from opdex.catalog.refresh import Refreshed, refresh_due
 from opdex.catalog.sources import Sources
 from opdex.fetching import Fetched, Fetcher
 from opdex.http.routing import BASE_PATH
-from opdex.openapi import Limits
-from opdex.settings import FetchSettings
+from opdex.openapi.reader import DocumentReader
+from opdex.settings import DocumentSettings, FetchSettings
 from tests.document_server import DocumentServer, Exchange
 from tests.gateway import Answer, Gateway, LambdaContext
 from tests.integration.conftest import MakeGateway
 from tests.integration.engine import Engine, document, things
+from tests.zips import packed
 
 GOOD = document(things(3))
 CHANGED = document([*things(2), "another thing", "one more"])
@@ -64,6 +65,39 @@ def test_document_is_fetched_stored_and_found_when_its_url_is_put(
     assert (again.status, again.json["revision"], again.json["changes"]["unchanged"]) == (200, 1, 3)
 
 
+MANY = {
+    "openapi.yaml": "openapi: 3.1.0\ninfo: {title: Users, version: '1'}\npaths: {/users: {$ref: users.yaml}}\n",
+    "users.yaml": "get: {summary: List the users}\n",
+}
+
+
+def test_files_of_an_archive_are_one_document_when_its_url_is_put_and_refreshed(
+    gateway: Gateway, users: str, server: DocumentServer
+) -> None:
+    answer = put(gateway, users, server.publish("/users.zip", packed(MANY)))
+    assert (answer.status, answer.json["operation_count"], answer.json["warnings"]) == (201, 1, [])
+    more = {**MANY, "users.yaml": MANY["users.yaml"] + "post: {summary: Invite a user}\n"}
+    server.publish("/users.zip", packed(more))
+    answer = gateway.call("POST", f"{users}/refresh")
+    assert (answer.status, answer.json["changes"]["added"]) == (200, 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "code"),
+    [
+        ({**MANY, "other.yaml": MANY["openapi.yaml"]}, {}, "archive_unusable"),
+        (MANY, {"max_archive_files": 1}, "document_too_complex"),
+        (MANY, {"max_document_bytes": 130}, "too_large"),
+    ],
+)
+def test_archive_at_a_url_is_refused_when_an_uploaded_one_would_be(
+    make_gateway: MakeGateway, crm: str, server: DocumentServer, files: dict[str, str], settings: Any, code: str
+) -> None:
+    gateway = make_gateway(fetch_loopback=True, **settings)
+    answer = put(gateway, f"{crm}/specs/users", server.publish("/users.zip", packed(files)))
+    assert answer.code == code
+
+
 def test_document_is_fetched_when_it_is_served_over_tls_and_packed(
     gateway: Gateway, users: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +119,7 @@ def test_nothing_is_read_or_stored_when_a_refresh_finds_the_document_unchanged(
     before = put(gateway, users, url).json
     engine.worker().handle()
     engine.wake_ups.sent.clear()
-    monkeypatch.setattr("opdex.catalog.sources.describe", None)
+    monkeypatch.setattr("opdex.openapi.reader.describe", None)
     answer = gateway.call("POST", f"{users}/refresh")
     assert (answer.status, answer.json["revision"]) == (200, 1)
     assert answer.json["changes"] == {"added": 0, "changed": 0, "removed": 0, "unchanged": 3}
@@ -288,7 +322,7 @@ def make_due(engine: Engine) -> None:
 
 def sources(engine: Engine) -> Sources:
     fetcher = Fetcher(FetchSettings(fetch_loopback=True, fetch_seconds=5), 1_000_000)
-    return Sources(engine.database, fetcher, Limits(), engine.embedder.identity)
+    return Sources(engine.database, fetcher, DocumentReader(DocumentSettings()), engine.embedder.identity)
 
 
 def sweep(engine: Engine, seconds: float = 60.0) -> Refreshed:

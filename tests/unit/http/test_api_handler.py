@@ -38,6 +38,7 @@ import json, sys
 from functions.{function}.handler import handler
 from types import SimpleNamespace
 told = dict(function_name="f", memory_limit_in_mb=512, invoked_function_arn="arn", aws_request_id="id")
+told["get_remaining_time_in_millis"] = lambda: 29_000
 answer = handler({proxy_event("GET", path)!r}, SimpleNamespace(**told))
 print()
 print(json.dumps([answer["statusCode"], [name for name in {unneeded!r} if name in sys.modules]]))

@@ -216,7 +216,7 @@ def test_document_is_read_outside_the_transaction_and_the_wake_up_sent_after_it(
         log.append("describe")
         return describe(*arguments)
 
-    monkeypatch.setattr("opdex.http.specs.describe", noted)
+    monkeypatch.setattr("opdex.openapi.reader.describe", noted)
     upload(gateway, DOCUMENT, "application/json")
     assert log[-6:] == ["describe", "begin", "store", "commit", "wake", "wake"]
 

@@ -8,9 +8,10 @@ from opdex.catalog.store import get_catalog, get_spec
 from opdex.catalog.upload import store_document
 from opdex.database import Connection, Transactions, load_statements
 from opdex.embedding.contract import ModelIdentity
-from opdex.errors import DocumentEmpty, NotUrlSourced, OpdexError, SourceChanged
-from opdex.openapi import Description, Limits, describe, unpack
+from opdex.errors import ArchiveUnusable, DocumentEmpty, MalformedRequest, NotUrlSourced, OpdexError, SourceChanged
+from opdex.openapi import Description
 from opdex.openapi.plain_text import cut, storable
+from opdex.openapi.reader import DocumentReader
 
 if TYPE_CHECKING:
     from opdex.fetching import Fetched, Fetcher  # what they import costs a cold start more than most requests need
@@ -39,16 +40,18 @@ class Sources:
     What is no usable document changes nothing but the spec's ``last_fetch_error``.
     """
 
-    def __init__(self, database: Transactions, fetcher: "Fetcher", limits: Limits, model: ModelIdentity) -> None:
+    def __init__(
+        self, database: Transactions, fetcher: "Fetcher", reader: DocumentReader, model: ModelIdentity
+    ) -> None:
         self._database = database
         self._fetcher = fetcher
-        self._limits = limits
+        self._reader = reader
         self._model = model
 
     def put(self, catalog_id: str, spec_name: str, source_url: str, base_path: str | None) -> Upload:
         """Make the document at a URL the spec's.
 
-        Raises CatalogNotFound, and what :meth:`Fetcher.fetch` and :func:`describe` raise.
+        Raises CatalogNotFound, and what :meth:`Fetcher.fetch` and :meth:`DocumentReader.read` raise.
         """
         source_url = self._fetcher.spell(source_url)
         with self._database.transaction() as c:
@@ -111,8 +114,13 @@ class Sources:
         return Upload(spec=spec, created=False, changes=same, job_id=None)
 
     def _read(self, fetched: "Fetched") -> tuple[bytes, Description]:
-        document = unpack(fetched.content, self._limits.max_bytes)
-        return document, describe(document, self._limits)
+        try:
+            return self._reader.read(fetched.content)
+        except MalformedRequest as error:  # an upload would name the file
+            raise ArchiveUnusable(
+                "The archive at this URL must have one file that says which OpenAPI version it follows.",
+                **error.details,
+            ) from None
 
     def _require_empty(self, fetch: Fetch) -> None:
         """Raise DocumentEmpty where the spec has operations: a server that is half up must not take them away."""

@@ -5,6 +5,7 @@ from typing import Final
 from opdex.catalog.models import Spec
 from opdex.catalog.sources import Sources, set_schedule
 from opdex.errors import (
+    ArchiveUnusable,
     CatalogNotFound,
     DocumentEmpty,
     DocumentTooComplex,
@@ -26,7 +27,7 @@ from opdex.http.audit_store import Subject
 from opdex.http.context import ApiContext
 from opdex.http.requests import CatalogId, RefreshSchedule, SpecName
 from opdex.http.routing import Routes
-from opdex.openapi import Limits
+from opdex.openapi.reader import DocumentReader
 
 FETCH_ERRORS: Final = (SourceRefused, SourceFailed, SourceUnreachable, SourceTimeout, OutboundUnavailable)
 
@@ -34,7 +35,7 @@ FETCH_ERRORS: Final = (SourceRefused, SourceFailed, SourceUnreachable, SourceTim
 def sources(context: ApiContext, catalog_id: str, spec_name: str) -> Sources:
     """Return the specs that come from a URL, for the request under way to change this one."""
     changes = context.changes(Subject.spec(catalog_id, spec_name))
-    return Sources(changes, context.fetcher, Limits.of(context.settings), context.embedder.identity)
+    return Sources(changes, context.fetcher, DocumentReader(context.settings), context.embedder.identity)
 
 
 def source_routes(context: ApiContext) -> Routes:
@@ -54,6 +55,7 @@ def source_routes(context: ApiContext) -> Routes:
             TooLarge,
             DocumentEmpty,
             DocumentUnreadable,
+            ArchiveUnusable,
             NotOpenApi,
             UnsupportedVersion,
             DocumentTooComplex,

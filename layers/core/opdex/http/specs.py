@@ -1,7 +1,5 @@
 """Specs: list, read, put in, delete, embed again."""
 
-import time
-from dataclasses import replace
 from typing import Any, Final, Literal
 
 from aws_lambda_powertools.event_handler import Response
@@ -31,7 +29,7 @@ from opdex.http.requests import BasePath, CatalogId, Cursor, Entry, LinkedDocume
 from opdex.http.routing import Routes
 from opdex.http.sources import FETCH_ERRORS, sources
 from opdex.jobs import enqueue
-from opdex.openapi import Description, Limits, describe, unpack
+from opdex.openapi.reader import DocumentReader
 
 _UPLOAD_ERRORS: Final = (
     CatalogNotFound,
@@ -73,21 +71,7 @@ def spec_routes(context: ApiContext) -> Routes:
     """Return the routes on specs."""
     routes = Routes("Specs")
     transaction = context.database.transaction
-    settings = context.settings
-    limits = Limits.of(settings)
-
-    def read_upload(sent: bytes, entry: str | None) -> tuple[bytes, Description]:
-        from opdex.openapi.archive import ArchiveLimits, is_zip  # most requests bring no document
-        from opdex.openapi.bundle import bundle_archive
-
-        document = unpack(sent, limits.max_bytes)
-        if not is_zip(document):
-            return document, describe(document, limits)
-        began = time.monotonic()  # one time limit for both
-        archive_limits = ArchiveLimits(limits.max_bytes, settings.max_archive_files, settings.max_archive_ratio)
-        bundled = bundle_archive(document, entry, limits, archive_limits)
-        description = describe(bundled.content, limits, began)
-        return bundled.content, replace(description, warnings=(*bundled.warnings, *description.warnings))
+    reader = DocumentReader(context.settings)
 
     def put_document(
         catalog_id: str,
@@ -98,7 +82,7 @@ def spec_routes(context: ApiContext) -> Routes:
         entry: str | None = None,
     ) -> Response[UploadAnswer]:
         # All that can take seconds is done before the transaction, so that no lock is held meanwhile.
-        document, description = read_upload(sent, entry)
+        document, description = reader.read(sent, entry)
         with context.changes(Subject.spec(catalog_id, spec_name)).transaction() as c:
             upload = store_document(
                 c, catalog_id, spec_name, document, description, source_kind, base_path, context.embedder.identity
