@@ -27,11 +27,7 @@ def store_segment(
 
 
 def read_segments(connection: Connection, origins: Iterable[Origin]) -> dict[Origin, bytes]:
-    """Return the octets of each segment.
-
-    One that is missing, or was made in another way, is made of the stored operations: it knows no names of parameters
-    and schemas until the sweep has made the whole of it.
-    """
+    """Return the octets of each segment that is stored and up to date."""
     wanted = list(origins)
     values: dict[str, Any] = {
         "spec_ids": [spec_id for spec_id, _ in wanted],
@@ -39,8 +35,17 @@ def read_segments(connection: Connection, origins: Iterable[Origin]) -> dict[Ori
         "scheme": SCHEME,
     }
     rows = connection.execute(_SQL["read_segments"], values, binary=True).fetchall()
-    found = {(row["spec_id"], row["revision"]): bytes(row["octets"]) for row in rows}
-    return {origin: found.get(origin) or _made_of_rows(connection, origin) for origin in wanted}
+    return {(row["spec_id"], row["revision"]): bytes(row["octets"]) for row in rows}
+
+
+def make_segment(connection: Connection, origin: Origin) -> bytes:
+    """Return a segment made of the stored operations, for one that is missing or was made in another way.
+
+    It knows no names of parameters and schemas, as the one does that the sweep is going to store.
+    """
+    spec_id, revision = origin
+    row = connection.execute(_SQL["read_title"], {"spec_id": spec_id, "revision": revision}).fetchone()
+    return build_segment(row["title"] if row else "", _stored_operations(connection, origin))
 
 
 def rebuild_segments(database: Database, limits: Limits, *, seconds: float) -> int:
@@ -74,12 +79,6 @@ def _described(content: bytes, limits: Limits, stored: list[Operation]) -> Seque
 
 def _place(operation: Operation) -> tuple[str, str, bytes]:
     return operation.method, operation.path, operation.text_hash
-
-
-def _made_of_rows(connection: Connection, origin: Origin) -> bytes:
-    spec_id, revision = origin
-    row = connection.execute(_SQL["read_title"], {"spec_id": spec_id, "revision": revision}).fetchone()
-    return build_segment(row["title"] if row else "", _stored_operations(connection, origin))
 
 
 def _stored_operations(connection: Connection, origin: Origin) -> list[Operation]:
