@@ -1,6 +1,10 @@
 """The index over many vectors: made once it pays, used for its model alone, and as good as a look at each."""
 
+from pydantic import SecretStr
+
+from opdex.database import Database
 from opdex.embedding.vector_index import index_vectors
+from opdex.settings import DatabaseSettings
 from tests.integration.engine import Engine, things
 
 _NEAREST = "SELECT text_hash FROM nearest_texts(1, (SELECT embedding FROM vectors ORDER BY text_hash LIMIT 1), 5)"
@@ -17,6 +21,13 @@ def test_index_is_made_once_when_a_model_has_many_vectors(engine: Engine) -> Non
     assert index_vectors(engine.database, seconds=30, least=13) == 0
     assert index_vectors(engine.database, seconds=30, least=12) == 1
     assert index_vectors(engine.database, seconds=30, least=12) == 0
+
+
+def test_index_is_made_when_that_takes_longer_than_other_statements_may(database_url: str, engine: Engine) -> None:
+    _embedded(engine, 3000)
+    hasty = DatabaseSettings(database_url=SecretStr(database_url), database_statement_seconds=0.1)
+
+    assert index_vectors(Database(hasty), seconds=60, least=1) == 1
 
 
 def test_near_texts_are_the_same_when_there_is_an_index(engine: Engine) -> None:

@@ -182,8 +182,11 @@ class Database:
             else:
                 return
 
-    def connect(self) -> Connection:
-        """Open one more connection, of the caller's own. Raises DatabaseUnavailable."""
+    def connect(self, statement_seconds: float | None = None) -> Connection:
+        """Open one more connection, of the caller's own. Raises DatabaseUnavailable.
+
+        ``statement_seconds``: how long its statements may take, where that is not as long as all others may.
+        """
         try:
             connection = _Connection.connect(
                 database_url(self._settings),
@@ -197,7 +200,7 @@ class Database:
             reason = str(error).partition("\n")[0].rpartition(": ")[2]
             logger.warning("database not reached", reason=reason)
             raise DatabaseUnavailable(cause=type(error).__name__) from error
-        connection.patience = self._patience
+        connection.patience = self._patience if statement_seconds is None else lambda: statement_seconds
         return connection
 
     def close(self) -> None:
