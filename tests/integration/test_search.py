@@ -2,15 +2,29 @@
 
 import json
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from opdex.catalog.segments import read_segments
+from opdex.embedding import Vector
+from opdex.embedding.ollama import OllamaEmbedder
+from opdex.embedding.registry import find_model
+from opdex.embedding.vector_index import index_vectors
 from opdex.errors import ConfigurationError, OpdexError, ProviderTimeout
+from opdex.ranking.parts import PARTS
+from opdex.ranking.scope import Scope
+from opdex.ranking.segment import Segment
 from opdex.search import SearchAnswer, SearchRequest
 from opdex.search.searcher import Searcher
+from opdex.search.similarities import StoredSimilarities
 from tests.integration.engine import Engine, ScriptedEmbedder, things
+from tests.integration.library import library
+from tests.ollama_server import MODEL, Failure, OllamaServer, vector_of
 
 _PETS = ["List all pets", "Create a pet", "Delete the owner of a shop", "Find stores near a place"]
 
@@ -178,3 +192,316 @@ def test_old_revision_answers_when_the_new_one_is_being_embedded(engine: Engine)
 
     assert all(summaries == ["List all pets"] for summaries in seen)
     assert _search(engine, "sell", ranking="lexical").operations[0].summary == "Sell a car"
+
+
+# What search says of each operation, in a document whose operations need each other.
+
+
+class WordEmbedder(ScriptedEmbedder):
+    """Embeds by the words, so that texts with words in common are near."""
+
+    def __init__(self) -> None:
+        super().__init__(max_texts=50)
+
+    def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
+        return [_unit(vector_of(text)) for text in texts]
+
+
+def _unit(vector: list[float]) -> Vector:
+    length = float(np.linalg.norm(vector))
+    return [value / length for value in vector]
+
+
+@pytest.fixture
+def books(engine: Engine) -> Engine:
+    engine.embedder = WordEmbedder()
+    engine.store("library", library())
+    engine.worker().handle()
+    return engine
+
+
+def _ids(answer: SearchAnswer) -> list[str]:
+    return [operation.operation_id for operation in answer.operations]
+
+
+def test_producer_is_named_when_the_graph_brings_it(books: Engine) -> None:
+    found = {
+        operation.operation_id: operation for operation in _search(books, "throw away", ranking="hybrid").operations
+    }
+
+    assert found["listBooks"].needed_by == "DELETE /books/{bookId}"
+    assert found["removeBook"].needed_by is None
+    without = _search(books, "throw away", without=("graph",))
+    assert all(operation.needed_by is None for operation in without.operations)
+
+
+def test_clause_is_named_when_a_query_has_several(books: Engine) -> None:
+    q = "Charge somebody for a delay, then add a title"
+    answer = _search(books, q)
+
+    clauses = {operation.operation_id: operation.clause for operation in answer.operations}
+    assert set(_ids(answer)[:2]) == {"fineMember", "addBook"}
+    assert (clauses["fineMember"], clauses["addBook"]) == ("Charge somebody for a delay", "add a title")
+    assert all(operation.clause is None for operation in _search(books, q, without=("clauses",)).operations)
+
+
+def test_words_of_the_query_are_marked(books: Engine) -> None:
+    found = _search(books, "listing titles", ranking="lexical").operations[0]
+
+    marked = {part.field: [part.text[start:end] for start, end in part.matches] for part in found.highlights}
+    assert found.operation_id == "listBooks"
+    assert marked == {"summary": ["List", "titles"], "operation_id": ["list"]}
+
+
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic", "lexical"])
+def test_only_deprecated_ones_or_only_others_are_found_when_asked_for(books: Engine, ranking: Any) -> None:
+    q = "throw away or list titles"
+
+    assert _ids(_search(books, q, ranking=ranking, deprecated=True)) == ["removeBook"]
+    others = _ids(_search(books, q, ranking=ranking, deprecated=False))
+    assert "listBooks" in others
+    assert "removeBook" not in others
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_search_answers_when_a_part_is_left_out(books: Engine, part: Any) -> None:
+    answer = _search(books, "Add a title, then charge somebody for a delay", without=(part,))
+
+    assert (answer.ranking, answer.note) == ("hybrid", None)
+    assert {"addBook", "fineMember"} <= set(_ids(answer)[:3])
+    assert part == "semantic" or all("semantic" in operation.matched for operation in answer.operations)
+    assert part != "semantic" or all("semantic" not in operation.matched for operation in answer.operations)
+    assert part != "lexical" or all("lexical" not in operation.matched for operation in answer.operations)
+
+
+@pytest.mark.parametrize("ranking", ["lexical", "semantic"])
+def test_one_channel_is_whole_when_parts_of_hybrid_are_left_out(books: Engine, ranking: Any) -> None:
+    q = "charge somebody for a delay"
+
+    assert _search(books, q, ranking=ranking, without=PARTS) == _search(books, q, ranking=ranking)
+
+
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic", "lexical"])
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_pages_are_the_whole_answer_when_put_together(engine: Engine, ranking: Any, limit: int) -> None:
+    engine.job_id("pets", [f"{verb} pets" for verb in ("List", "Show", "list", "Count", "List")] * 4)
+    engine.worker().handle()
+    whole = _search(engine, "list pets", ranking=ranking, limit=500)
+
+    pages = [_search(engine, "list pets", ranking=ranking, limit=limit, start=start) for start in range(0, 20, limit)]
+
+    assert [operation for page in pages for operation in page.operations] == whole.operations
+    assert len(whole.operations) == 20
+    assert [page.has_more for page in pages] == [True] * (len(pages) - 1) + [False]
+    assert _search(engine, "list pets", ranking=ranking, start=20).operations == []
+
+
+def test_twins_are_both_found_when_two_catalogs_have_the_same_text(books: Engine) -> None:
+    books.store("library", library(), catalog_id="other")
+
+    answer = _search(books, "charge somebody for a delay")
+
+    best = [(found.catalog_id, found.operation_id, found.score) for found in answer.operations[:2]]
+    assert [row[:2] for row in best] == [("catalog", "fineMember"), ("other", "fineMember")]
+    assert best[0][2] == best[1][2]
+
+
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic"])
+def test_words_rank_what_is_not_indexed_when_other_specs_are(books: Engine, ranking: Any) -> None:
+    books.upload("garage", ["Sell a used car", "Wash the floor"])
+
+    answer = _search(books, "sell a used car", ranking=ranking)
+    alone = _search(books, "sell a used car", ranking=ranking, specs=("garage",))
+
+    (wanted,) = (found for found in answer.operations if found.summary == "Sell a used car")
+    assert wanted.score == answer.operations[0].score  # as near as the nearest
+    assert wanted.matched == ["lexical"]
+    assert (answer.ranking, answer.note) == (ranking, "1 spec is not indexed yet: ranked there by words alone.")
+    assert alone.ranking == "lexical"
+    assert [found.summary for found in alone.operations] == ["Sell a used car"]
+
+
+def test_words_rank_all_when_a_filter_leaves_only_what_is_not_indexed(books: Engine) -> None:
+    books.upload("garage", ["Sell a used car", "Wash the floor"])
+    books.sql("UPDATE stored_operations SET tags = '{Vehicles}' WHERE path LIKE '/things/%%'")
+    books.sql("DELETE FROM segments WHERE spec_id = 2")
+
+    answer = _search(books, "sell a used car", ranking="semantic", tag="Vehicles")
+
+    assert [(found.summary, found.matched) for found in answer.operations] == [("Sell a used car", ["lexical"])]
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "zzz qqq",
+        "x" * 1_000,
+        ".,;!?" * 200,
+        "and then delete " * 60,
+        "Покажи все книги и удали одну",
+        "列出所有书籍",
+        "' OR 1=1; DROP TABLE specs; --",
+        "%(q)s {} $1 \\ \x01\x1b[0m",
+        "id " * 300,
+        "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
+    ],
+)
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic", "lexical"])
+def test_answer_is_clean_when_the_query_is_hostile(books: Engine, q: str, ranking: Any) -> None:
+    answer = _search(books, q, ranking=ranking)
+
+    assert answer.ranking == ranking
+    assert answer.note is None
+    assert all(0 <= found.score <= 1 for found in answer.operations)
+    assert answer == _search(books, q, ranking=ranking)
+
+
+def test_nothing_is_found_when_no_word_is_said_and_words_decide(books: Engine) -> None:
+    answers = [_search(books, "zzz qqq", without=("semantic",)), _search(books, "zzz qqq", ranking="lexical")]
+
+    assert [answer.operations for answer in answers] == [[], []]
+
+
+# The provider away, slow or busy.
+
+
+@pytest.fixture
+def provider() -> Iterator[OllamaServer]:
+    with OllamaServer() as server:
+        yield server
+
+
+def _asking(engine: Engine, provider: OllamaServer, q: str, ranking: Any = "hybrid") -> SearchAnswer:
+    """Search with an embedder of its own that has half a second."""
+    embedder = OllamaEmbedder(url=provider.url, model=MODEL, query_timeout=0.5)
+    began = time.monotonic()
+    try:
+        searcher = Searcher(engine.database, lambda: embedder, cache_bytes=1_000_000)
+        answer = searcher.search(SearchRequest(q=q, ranking=ranking))
+    finally:
+        embedder.close()
+    assert time.monotonic() - began < 2.5
+    return answer
+
+
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic"])
+@pytest.mark.parametrize(
+    "failure", [Failure("hang"), Failure("hang", headers_first=True), Failure("status"), Failure("nan")]
+)
+def test_clauses_hint_and_graph_still_work_when_the_provider_does_not(
+    books: Engine, provider: OllamaServer, failure: Failure, ranking: Any
+) -> None:
+    provider.outage = failure
+
+    answer = _asking(books, provider, "Throw it away. Charge somebody for a delay.", ranking)
+
+    found = {operation.operation_id: operation for operation in answer.operations}
+    assert answer.ranking == "lexical"
+    assert str(answer.note).startswith("Ranked by words alone: ")
+    assert "busy" not in str(answer.note)
+    assert {"removeBook", "fineMember"} <= set(_ids(answer)[:4])
+    assert (found["removeBook"].clause, found["fineMember"].clause) == ("Throw it away", "Charge somebody for a delay")
+    assert found["listBooks"].needed_by == "DELETE /books/{bookId}"
+    assert found["listMembers"].needed_by == "POST /members/{memberId}/fines"
+
+
+def test_note_says_that_queries_wait_when_the_provider_is_slow_and_jobs_run(
+    books: Engine, provider: OllamaServer
+) -> None:
+    provider.outage = Failure("hang")
+    answers: list[SearchAnswer] = []
+    books.job_id("more", ["Another text"])
+    books.embedder.script = lambda texts: answers.append(_asking(books, provider, "list titles"))
+    books.worker().handle()
+
+    (answer,) = answers
+    assert answer.ranking == "lexical"
+    assert str(answer.note).endswith("It is busy with the texts of jobs, and queries wait behind them.")
+
+
+def test_vectors_of_a_query_are_asked_for_once_when_it_is_repeated(books: Engine) -> None:
+    asked: list[list[str]] = []
+    embed_queries = books.embedder.embed_queries
+
+    def counted(texts: Sequence[str]) -> list[Vector]:
+        asked.append(list(texts))
+        return embed_queries(texts)
+
+    books.embedder.embed_queries = counted  # type: ignore[method-assign]
+    searcher = _searcher(books)
+    for _ in range(3):
+        searcher.search(SearchRequest(q="List the titles, then add a title"))
+
+    assert asked == [["List the titles, then add a title", "List the titles", "add a title"]]
+
+
+# Many operations: candidates, and the nearest vectors by an index.
+
+
+@pytest.fixture
+def shop(engine: Engine) -> Engine:
+    """A scope that is large where the limits are low."""
+    engine.embedder = WordEmbedder()
+    nouns = ("user", "team", "invoice", "order", "ticket", "file", "folder", "payment")
+    said = [f"{verb} the {noun}s of one {owner}" for owner in nouns for noun in nouns for verb in ("List", "Remove")]
+    engine.job_id("shop", said)
+    engine.worker().handle()
+    return engine
+
+
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic", "lexical"])
+@pytest.mark.parametrize(
+    "q", ["list the invoices of a team", "Remove a ticket of the user, then list the files of a folder"]
+)
+def test_best_are_the_same_when_only_candidates_are_ranked(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch, q: str, ranking: Any
+) -> None:
+    everything = _search(shop, q, ranking=ranking)
+    monkeypatch.setattr("opdex.ranking.ranker.ALL_CANDIDATES", 60)
+    monkeypatch.setattr("opdex.ranking.ranker.DEPTH", 30)
+
+    for cost in (1 / 7, 100.0):  # a look at each, and the index
+        monkeypatch.setattr("opdex.search.similarities._EXACT_IN_NEAREST", cost)
+        assert _paths(_search(shop, q, ranking=ranking)) == _paths(everything)
+
+
+def _similarities(engine: Engine, connection: Any, passing: NDArray[np.bool_], texts: list[str]) -> StoredSimilarities:
+    model = find_model(connection, engine.embedder.identity)
+    assert model is not None
+    (octets,) = read_segments(connection, [(1, 1)]).values()
+    scope = Scope([Segment(octets)])
+    vectors = engine.embedder.embed_queries(texts)
+    return StoredSimilarities(connection, scope, np.ones(scope.count, bool), passing, model.id, vectors)
+
+
+@pytest.mark.parametrize("has_index", [False, True])
+@pytest.mark.parametrize(
+    "statistics", ["UPDATE pg_class SET reltuples = -1 WHERE relname = 'vectors'", "ANALYZE vectors"]
+)
+@pytest.mark.parametrize("keep", ["all", "farthest"])
+def test_nearest_by_index_are_the_nearest_by_a_look_at_each(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch, has_index: bool, statistics: str, keep: str
+) -> None:
+    if has_index:
+        assert index_vectors(shop.database, seconds=30, least=1) == 1
+    shop.sql(statistics)
+    texts = ["list the invoices of one team", "remove the files of one folder"]
+    with shop.database.transaction() as connection:
+        everything = np.ones(128, bool)
+        cosines = _similarities(shop, connection, everything, texts).cosines(np.arange(128))
+        # Of a filter that keeps what is far from the query the index's nearest are none.
+        passing = everything if keep == "all" else cosines.max(axis=1) <= np.median(cosines.max(axis=1))
+        depth = 8
+        monkeypatch.setattr("opdex.search.similarities._EXACT_IN_NEAREST", 100.0)
+        found = _similarities(shop, connection, passing, texts).nearest(depth)
+
+    assert passing[found].all()
+    for column in cosines.T:
+        least = np.sort(column[passing])[-depth]
+        assert set(np.flatnonzero(passing & (column > least + 1e-3))) <= set(found.tolist())
+        assert (column[found] >= least - 1e-3).sum() >= depth
+
+
+def test_nothing_is_nearest_when_nothing_passes(shop: Engine) -> None:
+    with shop.database.transaction() as connection:
+        assert _similarities(shop, connection, np.zeros(128, bool), ["list"]).nearest(5).tolist() == []

@@ -23,8 +23,8 @@ SELECT (SELECT array_agg(k.n::int ORDER BY k.n) FROM known k) AS places,
 FROM known, unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n);
 
 -- name: nearest
-SELECT DISTINCT found.text_hash
-FROM unnest(%(vectors)s::vector[]) AS query (vector)
+SELECT query.n::int AS n, found.text_hash
+FROM unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n)
 CROSS JOIN LATERAL nearest_texts(%(model_id)s, query.vector, %(depth)s) AS found (text_hash);
 
 -- name: stored_vectors

@@ -52,12 +52,14 @@ class Searcher:
         current model, the ranking is lexical and ``note`` says why. Raises DatabaseUnavailable.
         """
         with _timed("SearchLatency"):
-            parts = tuple(part for part in _PARTS[request.ranking] if part not in request.without)
+            parts = _PARTS[request.ranking]
+            if request.ranking == "hybrid":
+                parts = tuple(part for part in parts if part not in request.without)
             query = Query.of(request.q, parts)
             vectors, note = self._embed(query, parts)
             with self._database.transaction() as connection:
                 connection.execute(_SQL["snapshot"])
-                return _Search(connection, request, query, self._segments).answer(parts, vectors, note)
+                return _Search(connection, request, self._segments).answer(parts, vectors, note)
 
     def _embed(self, query: Query, parts: Sequence[Part]) -> tuple[_Vectors | None, str | None]:
         if "semantic" not in parts:
@@ -80,10 +82,9 @@ class Searcher:
 class _Search:
     """One search in its transaction."""
 
-    def __init__(self, connection: Connection, request: SearchRequest, query: Query, segments: SegmentCache) -> None:
+    def __init__(self, connection: Connection, request: SearchRequest, segments: SegmentCache) -> None:
         self._connection = connection
         self._request = request
-        self._query = query
         self._segments = segments
 
     def answer(self, parts: tuple[Part, ...], vectors: _Vectors | None, note: str | None) -> SearchAnswer:
@@ -113,10 +114,11 @@ class _Search:
                 )
                 similarities = StoredSimilarities(self._connection, scope, indexed, passing, model.id, vectors.of_texts)
         used, parts = _used(parts, similarities is not None or (vectors is not None and not specs), self._request)
-        ranked = self._rank(scope, passing, similarities, parts)
+        query = Query.of(self._request.q, parts)
+        ranked = self._rank(query, scope, passing, similarities, parts)
         shown = ranked[self._request.start : self._request.start + self._request.limit]
         return SearchAnswer(
-            operations=self._found(specs, scope, ranked, shown),
+            operations=self._found(query, specs, scope, shown),
             ranking=used,
             note=note,
             has_more=len(ranked) > self._request.start + len(shown),
@@ -124,6 +126,7 @@ class _Search:
 
     def _rank(
         self,
+        query: Query,
         scope: Scope,
         passing: NDArray[np.bool_],
         similarities: StoredSimilarities | None,
@@ -132,7 +135,7 @@ class _Search:
         began = time.monotonic()
         # One more than is shown tells whether there are more.
         limit = self._request.start + self._request.limit + 1
-        ranked = rank(self._query, scope, passing, similarities, parts, limit)
+        ranked = rank(query, scope, passing, similarities, parts, limit)
         seconds = time.monotonic() - began
         if similarities is not None:
             seconds -= similarities.seconds
@@ -141,7 +144,7 @@ class _Search:
         return ranked
 
     def _found(
-        self, specs: list[dict[str, Any]], scope: Scope, ranked: list[Ranked], shown: list[Ranked]
+        self, query: Query, specs: list[dict[str, Any]], scope: Scope, shown: list[Ranked]
     ) -> list[FoundOperation]:
         givers = [hit.needed_by for hit in shown if hit.needed_by is not None]
         numbers = [*(hit.number for hit in shown), *givers]
@@ -159,13 +162,13 @@ class _Search:
             for row, (which, _) in zip(rows, places, strict=True)
         ]
         called = dict(zip(numbers, (f"{found.method} {found.path}" for found in operations), strict=True))
-        said = query_stems(self._request.q)
+        said = query_stems(query.whole)
         return [
             FoundOperation(
                 **dict(operation),
                 score=round(hit.score, 6),
                 matched=list(hit.channels),
-                clause=self._query.texts[hit.clause] if hit.clause else None,
+                clause=query.texts[hit.clause] if hit.clause else None,
                 needed_by=called[hit.needed_by] if hit.needed_by is not None else None,
                 highlights=highlights(operation, said),
             )
@@ -177,7 +180,8 @@ def _used(parts: tuple[Part, ...], has_vectors: bool, request: SearchRequest) ->
     """Return the ranking that is used and its parts: without vectors, all that needs none."""
     if has_vectors or "semantic" not in parts:
         return request.ranking, parts
-    return "lexical", tuple(part for part in PARTS if part != "semantic" and part not in request.without)
+    without = request.without if request.ranking == "hybrid" else ()
+    return "lexical", tuple(part for part in PARTS if part != "semantic" and part not in without)
 
 
 def _waiting_note(specs: int) -> str | None:

@@ -18,6 +18,7 @@ _SQL = load_statements("opdex.search", "search.sql")
 
 # An exact cosine costs about a seventh of an index's nearest neighbour, of which depth · vectors / passing are needed.
 _EXACT_IN_NEAREST = 1 / 7
+_MORE = 4
 
 
 class StoredSimilarities:
@@ -44,22 +45,36 @@ class StoredSimilarities:
         self.seconds = 0.0
 
     def nearest(self, depth: int) -> NDArray[np.intp]:
-        """Return the numbers of the passing operations nearest to each text, by an index where that is faster."""
+        """Return the numbers of the passing operations nearest to each text, by an index where that is faster.
+
+        What passes may be far from the text where others are near: the index is asked for more until it gave enough.
+        """
         passing = np.flatnonzero(self._passing)
         if not len(passing):
             return passing
-        stored = self._row("stored_vectors", {})["vectors"]
-        wanted = min(stored, int(depth * max(1.0, stored / len(passing))))
-        if len(passing) * _EXACT_IN_NEAREST <= wanted:
-            cosines = self.cosines(passing)
-            best = np.argpartition(-np.nan_to_num(cosines, nan=-1.0), min(depth, len(passing) - 1), axis=0)[:depth]
-            return passing[np.unique(best)]
+        # The statistics may be older than the vectors.
+        stored = max(self._row("stored_vectors", {})["vectors"], len(passing))
+        wanted = int(depth * stored / len(passing))
+        while len(passing) * _EXACT_IN_NEAREST > wanted:
+            found = self._near(wanted, depth)
+            if found is not None:
+                return found
+            wanted *= _MORE
+        cosines = self.cosines(passing)
+        best = np.argpartition(-np.nan_to_num(cosines, nan=-1.0), min(depth, len(passing) - 1), axis=0)[:depth]
+        return passing[np.unique(best)]
+
+    def _near(self, wanted: int, least: int) -> NDArray[np.intp] | None:
+        """Return the passing operations among so many texts; None where some vector has fewer than ``least``."""
         began = time.monotonic()
         rows = self._connection.execute(_SQL["nearest"], {**self._values, "depth": wanted}, binary=True).fetchall()
         self.seconds += time.monotonic() - began
         hashes = np.frombuffer(b"".join(row["text_hash"] for row in rows), np.uint8).reshape(-1, 32)
-        _, numbers = self._scope.numbers_of(text_prefixes(hashes))
-        return np.unique(numbers[self._passing[numbers]])
+        texts, numbers = self._scope.numbers_of(text_prefixes(hashes))
+        passing = self._passing[numbers]
+        columns = np.array([row["n"] for row in rows], np.intp)[texts[passing]]
+        enough = np.bincount(columns, minlength=self._columns + 1)[1:] >= least
+        return np.unique(numbers[passing]) if enough.all() else None
 
     def cosines(self, numbers: NDArray[np.intp]) -> Columns:
         """Return a row an operation and a column a text; NaN where the operation has no published vector."""
