@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from opdex.openapi.description import Operation
 from opdex.ranking.bm25f import FIELD_WEIGHTS, given_operation_id, weigh_terms
 from tests.unit.ranking import naive
-from tests.unit.ranking.documents import documents, few, operation
+from tests.unit.ranking.documents import documents, few, operation, segment
 
 
 def weighed(title: str, operations: Sequence[Operation]) -> list[dict[str, float]]:
@@ -51,6 +51,18 @@ def test_long_description_is_read_to_a_thousand_characters() -> None:
     (said,) = weighed("", [operation(description="x" * 990 + " seen " + "y" * 10 + " unseen")])
     assert "seen" in said
     assert "unseen" not in said
+
+
+def test_first_terms_are_kept_when_a_document_has_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opdex.ranking.bm25f.MAX_TERMS", 4)
+    operations = [
+        operation("GET /pets", "shop owner"),
+        operation("GET /others", "pet shop", operation_id="otherPets"),
+    ]
+    first, second = weighed("", operations)
+    assert first.keys() == {"pet", "shop", "owner", "shop owner"}
+    assert second.keys() == {"pet", "shop"}
+    assert segment(operations).names.weights.values.tolist() == [1]
 
 
 def test_nothing_is_weighed_when_there_is_nothing() -> None:

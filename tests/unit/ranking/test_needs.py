@@ -1,6 +1,6 @@
 import pytest
 
-from opdex.ranking.needs import MAX_PRODUCERS, MAX_SEARCHES, Need, find_needs
+from opdex.ranking.needs import MAX_NEEDS, MAX_PRODUCERS, MAX_SEARCHES, Need, find_needs
 from tests.unit.ranking.documents import operation
 
 
@@ -23,6 +23,10 @@ def test_noun_is_the_name_without_its_key(name: str) -> None:
 def test_each_parameter_is_needed_when_there_are_several() -> None:
     found = needs("GET /owners", "GET /owners/{ownerId}/pets", "PUT /owners/{ownerId}/pets/{petId}")
     assert found == [(), ((0,),), ((0,), (1,))]
+
+
+def test_first_parameters_are_needed_when_a_path_is_nothing_but_parameters() -> None:
+    assert needs("GET /pets", "GET /x" + "/{petId}" * 200)[1] == ((0,),) * MAX_NEEDS
 
 
 def test_two_parameters_are_two_needs_when_one_segment_has_both() -> None:

@@ -8,13 +8,14 @@ searches, where there are few. More than forty say nothing: such a need is left 
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from opdex.openapi.description import Operation
 from opdex.openapi.fields import WRAPPERS
 from opdex.openapi.operation_text import words
 from opdex.ranking.words import stem, stems
 
-MAX_PRODUCERS, MAX_SEARCHES = 40, 3
+MAX_NEEDS, MAX_PRODUCERS, MAX_SEARCHES = 20, 40, 3
 _PARAMETER = re.compile(r"\{([^{}]*)\}")
 _KEYS = frozenset({"id", "ids", "gid", "uuid", "key", "slug", "name", "number", "code"})
 _SELF = frozenset({stem("user"), stem("account")})
@@ -28,7 +29,7 @@ def find_needs(operations: Sequence[Operation]) -> list[tuple[Need, ...]]:
     producers = _Producers(operations)
     needs = []
     for place, operation in enumerate(operations):
-        found = (producers.of(noun) for noun in _needed(operation.path))
+        found = (producers.of(nouns) for nouns in islice(_needed(operation.path), MAX_NEEDS))
         others = (tuple(producer for producer in need if producer != place) for need in found)
         needs.append(tuple(need for need in others if need))
     return needs

@@ -50,7 +50,7 @@ def _weigh_names(operations: Sequence[Operation], postings: Mapping[str, Posting
     """Return the postings of operationIds' stems by their idf in the document; those of an operation have length 1."""
     names: dict[str, Postings] = {}
     for place, operation in enumerate(operations):
-        said = dict.fromkeys(stems(given_operation_id(operation)))
+        said = [term for term in dict.fromkeys(stems(given_operation_id(operation))) if term in postings]
         idf = {term: inverse_document_frequency(len(postings[term][0]), len(operations)) for term in said}
         length = math.hypot(*idf.values())
         for term, weight in idf.items():
