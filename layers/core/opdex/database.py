@@ -182,11 +182,8 @@ class Database:
             else:
                 return
 
-    def connect(self, statement_seconds: float | None = None) -> Connection:
-        """Open one more connection, of the caller's own. Raises DatabaseUnavailable.
-
-        ``statement_seconds``: how long its statements may take, where that is not as long as all others may.
-        """
+    def connect(self) -> Connection:
+        """Open one more connection, of the caller's own. Raises DatabaseUnavailable."""
         try:
             connection = _Connection.connect(
                 database_url(self._settings),
@@ -200,7 +197,13 @@ class Database:
             reason = str(error).partition("\n")[0].rpartition(": ")[2]
             logger.warning("database not reached", reason=reason)
             raise DatabaseUnavailable(cause=type(error).__name__) from error
-        connection.patience = self._patience if statement_seconds is None else lambda: statement_seconds
+        connection.patience = self._patience
+        return connection
+
+    def connect_patiently(self, statement_seconds: float) -> Connection:
+        """Open one more connection, whose statements may take so long. Raises DatabaseUnavailable."""
+        connection = self.connect()
+        cast(_Connection, connection).patience = lambda: statement_seconds
         return connection
 
     def close(self) -> None:

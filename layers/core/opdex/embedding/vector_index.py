@@ -37,7 +37,7 @@ def _make_index(database: Database, model_id: int, dimension: int, seconds: floa
         "model": sql.Literal(model_id),
         "dimension": sql.Literal(dimension),
     }
-    with database.connect(statement_seconds=seconds) as connection:
+    with database.connect_patiently(seconds) as connection:
         connection.execute(sql.SQL("SET maintenance_work_mem = {}").format(_MEMORY))
         connection.execute(sql.SQL("SET statement_timeout = {}").format(sql.Literal(int(max(1.0, seconds) * 1000))))
         # One that was not finished is of no use.

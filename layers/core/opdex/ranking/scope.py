@@ -23,15 +23,14 @@ class Scope:
         which = int(np.searchsorted(self.starts, number, "right")) - 1
         return which, number - int(self.starts[which])
 
-    def text_hashes(self, numbers: NDArray[np.intp]) -> list[bytes]:
-        """Return the key of each operation's vector."""
+    def text_hashes(self, numbers: NDArray[np.intp]) -> bytes:
+        """Return the keys of the operations' vectors in one piece, 32 octets each."""
         hashes = np.empty((len(numbers), 32), np.uint8)
         which = np.searchsorted(self.starts, numbers, "right") - 1
         for segment in np.unique(which):
             inside = which == segment
             hashes[inside] = self.segments[segment].text_hashes[numbers[inside] - self.starts[segment]]
-        octets = hashes.tobytes()
-        return [octets[start : start + 32] for start in range(0, len(octets), 32)]
+        return hashes.tobytes()
 
     def producers_of(self, number: int) -> list[Places]:
         """Return the numbers of what produces each thing that the operation needs."""

@@ -12,15 +12,21 @@ WHERE (%(catalogs)s::text[] IS NULL OR s.catalog_id = ANY(%(catalogs)s))
 ORDER BY s.catalog_id, s.spec_name;
 
 -- name: cosines
--- One row: which of the texts have a vector, and the cosines to each query vector, one after the other, in their order.
-WITH known AS MATERIALIZED (
-    SELECT wanted.n, v.embedding
-    FROM unnest(%(text_hashes)s::bytea[]) WITH ORDINALITY AS wanted (text_hash, n)
+-- One row: which of the texts have a vector, and the cosines to each query vector, one after the other, in their order. The
+-- hashes come in one piece, 32 octets each; all vectors have length 1.
+WITH measured AS MATERIALIZED (
+    SELECT query.n AS query, wanted.n AS place, (-(v.embedding <#> query.vector))::float4 AS cosine
+    FROM (
+        SELECT n, substr(%(text_hashes)s::bytea, n * 32 - 31, 32) AS text_hash
+        FROM generate_series(1, octet_length(%(text_hashes)s::bytea) / 32) AS n
+    ) wanted
     JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = wanted.text_hash
+    CROSS JOIN unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n)
 )
-SELECT (SELECT array_agg(k.n::int ORDER BY k.n) FROM known k) AS places,
-       array_agg((1 - (known.embedding <=> query.vector))::float4 ORDER BY query.n, known.n) AS cosines
-FROM known, unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n);
+SELECT
+    array_agg(place ORDER BY place) FILTER (WHERE query = 1) AS places,
+    array_agg(cosine ORDER BY query, place) AS cosines
+FROM measured;
 
 -- name: nearest
 SELECT query.n::int AS n, found.text_hash
