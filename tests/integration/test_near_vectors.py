@@ -1,5 +1,7 @@
 """The index over many vectors: made once it pays, used for its model alone, and as good as a look at each."""
 
+from contextlib import closing
+
 from pydantic import SecretStr
 
 from opdex.database import Database
@@ -25,9 +27,10 @@ def test_index_is_made_once_when_a_model_has_many_vectors(engine: Engine) -> Non
 
 def test_index_is_made_when_that_takes_longer_than_other_statements_may(database_url: str, engine: Engine) -> None:
     _embedded(engine, 3000)
-    hasty = DatabaseSettings(database_url=SecretStr(database_url), database_statement_seconds=0.1)
+    hasty = Database(DatabaseSettings(database_url=SecretStr(database_url), database_statement_seconds=0.1))
 
-    assert index_vectors(Database(hasty), seconds=60, least=1) == 1
+    with closing(hasty):
+        assert index_vectors(hasty, seconds=60, least=1) == 1
 
 
 def test_near_texts_are_the_same_when_there_is_an_index(engine: Engine) -> None:
