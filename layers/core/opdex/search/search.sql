@@ -12,8 +12,8 @@ WHERE (%(catalogs)s::text[] IS NULL OR s.catalog_id = ANY(%(catalogs)s))
 ORDER BY s.catalog_id, s.spec_name;
 
 -- name: cosines
--- One row: which of the texts have a vector, and the cosines to each query vector, one after the other, in their order. The
--- hashes come in one piece, 32 octets each; all vectors have length 1.
+-- One row: which of the texts have a vector, and the cosines to each query vector, one after the other, in their order.
+-- The hashes come in one piece, 32 octets each; all vectors have length 1.
 WITH measured AS MATERIALIZED (
     SELECT query.n AS query, wanted.n AS place, (-(v.embedding <#> query.vector))::float4 AS cosine
     FROM (
