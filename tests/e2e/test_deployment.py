@@ -80,7 +80,7 @@ def test_api_is_throttled_when_deployed(running_system: dict[str, Any]) -> None:
 def test_logs_are_kept_for_a_month_when_nothing_is_said(running_system: dict[str, Any]) -> None:
     groups = _client(running_system, "logs").describe_log_groups(logGroupNamePrefix="/opdex/")["logGroups"]
     assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == {
-        f"/opdex/opdex/{function}": 30 for function in ("api", "embed", "migrate", "sweep")
+        f"/opdex/opdex/{function}": 30 for function in ("api", "embed", "migrate", "search", "sweep")
     }
 
 

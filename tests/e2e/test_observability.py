@@ -130,7 +130,7 @@ class Run:
     def lines(self) -> tuple[dict[str, list[dict[str, Any]]], str]:
         logs = self.client("logs")
         raw: dict[str, list[str]] = {}
-        for function in ("api", "embed", "sweep"):
+        for function in ("api", "search", "embed", "sweep"):
             pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/opdex/{STACK}/{function}")
             raw[function] = [event["message"] for page in pages for event in page["events"]]
         parsed: dict[str, list[dict[str, Any]]] = {function: [] for function in raw}
@@ -209,7 +209,12 @@ def test_requests_are_counted_by_route_and_status_when_they_are_answered(seen: S
     found = seen.metrics()
     for name in ("Requests", "RequestLatency"):
         assert found[name]["dimensions"] == {("service",), ("route", "service", "status")}
-    routes = {(line["route"], line["status"]) for line in seen.lines["api"] if "Requests" in line}
+    routes = {
+        (line["route"], line["status"])
+        for function in ("api", "search")
+        for line in seen.lines[function]
+        if "Requests" in line
+    }
     assert {("specs", "2xx"), ("search", "2xx"), ("embedding", "2xx")} <= routes
 
 

@@ -192,7 +192,7 @@ def test_message_is_refused_when_it_is_none_of_json_rpc(server: Server, message:
 
 
 def test_id_comes_back_as_it_was_sent(server: Server) -> None:
-    for sent in (0, -5, "", "a", 2**70):
+    for sent in (0, -5, "", "a", 2**70, "half a pair: \ud800"):
         assert _sent(server, _message("ping", id=sent)) == (200, {"jsonrpc": "2.0", "id": sent, "result": {}})
 
 

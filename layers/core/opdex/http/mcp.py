@@ -111,5 +111,12 @@ def _headers(event: APIGatewayProxyEvent) -> dict[str, str]:
 def _refuse_foreign_pages(headers: dict[str, str]) -> None:
     """Raise Forbidden for what a browser sends on behalf of a page from elsewhere."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and _host_of(origin) != headers.get("host"):
         raise Forbidden("Pages of other origins may not speak to this address.", origin=origin)
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

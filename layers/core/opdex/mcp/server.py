@@ -274,5 +274,11 @@ def _dumped(model: BaseModel) -> dict[str, Any]:
 def _text(message: JSONRPCResponse | JSONRPCError) -> str:
     if isinstance(message, JSONRPCError):
         # An id of null says that none could be read, and has to be there.
-        return json.dumps({**_dumped(message), "id": message.id}, ensure_ascii=False, separators=(",", ":"))
-    return json.dumps(message.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+        return _json({**_dumped(message), "id": message.id})
+    return _json(message.model_dump(mode="json"))
+
+
+def _json(message: dict[str, Any]) -> str:
+    """Return the message in JSON; half a surrogate pair, which a client's id may hold, stays the escape that it was."""
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()

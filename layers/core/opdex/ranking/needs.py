@@ -55,9 +55,13 @@ class _Producers:
 
     def of(self, nouns: frozenset[str]) -> Need:
         if nouns not in self._found:
-            found = self._searches.union(*(self._by_noun.get(noun, ()) for noun in nouns))
+            having = [self._by_noun.get(noun, set()) for noun in nouns]
             if nouns & _SELF:
-                found |= self._me
+                having.append(self._me)
+            # A common noun has many thousands: they are not put together only to be counted.
+            found: set[int] = (
+                set() if max(map(len, having), default=0) > MAX_PRODUCERS else self._searches.union(*having)
+            )
             self._found[nouns] = tuple(sorted(found)) if len(found) <= MAX_PRODUCERS else ()
         return self._found[nouns]
 

@@ -20,6 +20,8 @@ from opdex.ranking.words import stems, term_key
 # Part of what a segment is stored under. Raise it with any change of what is derived or how it is written.
 SCHEME = 1
 
+_MOST = 65504.0  # what half precision holds
+
 type Arrays = dict[str, tuple[str, bytes]]  # by name: the dtype in numpy's words, and the octets
 
 
@@ -69,7 +71,7 @@ def inverse_document_frequency(having: int, count: int) -> float:
 def _postings(name: str, postings: Mapping[str, Postings]) -> Arrays:
     ordered = sorted((term_key(term), term) for term in postings)
     rows = [postings[term] for _, term in ordered]
-    weights = [weight for _, row in rows for weight in row]
+    weights = [min(weight, _MOST) for _, row in rows for weight in row]
     return {
         name: ("<u8", _octets("Q", (key for key, _ in ordered))),
         **_rows(f"{name}_places", [places for places, _ in rows]),
