@@ -30,7 +30,7 @@ def test_operations_of_all_files_are_embedded_and_found(gateway: Gateway, crm: s
     assert (answer.status, answer.json["operation_count"], answer.json["source_kind"]) == (201, 3, "upload")
     assert answer.json["warnings"] == []
     assert engine.worker().outcomes(job_id=answer.json["job"]["id"]) == ["published"]
-    found = gateway.call("GET", f"{BASE_PATH}/search?q=found+a+team&catalog=crm").json["operations"]
+    found = gateway.call("GET", f"{BASE_PATH}/search?q=found+a+team&catalog=crm&ranking=lexical").json["operations"]
     assert (found[0]["method"], found[0]["path"]) == ("POST", "/teams")
 
 
