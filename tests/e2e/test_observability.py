@@ -95,8 +95,9 @@ class Run:
     def fail_in_every_way(self) -> None:
         self._server.counts_tokens = False
         self._server.fail(Failure("status", 429, _SECRET_WORDS, retry_after="1"))
+        self.index("held-up", 3)
         self._server.fail(Failure("status", 500, _SECRET_WORDS))
-        self.index("held-up-then-tried-again", 3)
+        self.index("tried-again", 3)
         self._server.counts_tokens = True
         models, self._server.models = self._server.models, ("another",)
         self.index("refused", 3, "failed")
@@ -195,7 +196,7 @@ def test_every_metric_is_emitted_when_everything_has_happened(seen: Seen, kind: 
 
 def test_metrics_say_what_happened_when_their_sums_are_taken(seen: Seen) -> None:
     sums = {name: metric["sum"] for name, metric in seen.metrics().items()}
-    assert sums["JobsSucceeded"] == 3
+    assert sums["JobsSucceeded"] == 4
     assert (sums["JobsFailed"], sums["JobsParked"]) == (1, 1)
     assert sums["JobsCancelled"] == 1
     assert (sums["ProviderThrottles"], sums["SlicesHeldUp"], sums["AttemptsFailed"]) == (1, 1, 1)

@@ -110,7 +110,8 @@ class _Agent:
 
 
 def test_operation_is_found_and_read_when_an_agent_asks(agent: _Agent, engine: Engine) -> None:
-    engine.embedder.embed_queries = _away  # type: ignore[method-assign] - what it takes for near says nothing of meaning
+    # What the scripted embedder takes for near says nothing of meaning.
+    engine.embedder.embed_queries = _away  # type: ignore[method-assign]
     found = agent.result("search_operations", query="give a book back")["operations"][0]
     assert (found["operation_id"], found["method"], found["path"]) == ("returnLoan", "POST", "/loans/{loanId}/return")
     assert found["summary"] == "Give a book back"
