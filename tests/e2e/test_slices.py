@@ -47,7 +47,9 @@ def test_job_goes_over_many_slices_when_the_provider_is_slow(system: System, pro
     assert job["slices"] > 2
     assert job["attempts"] == 1
     texts = [text for text in provider.texts if text.startswith("Read slow")]
-    assert len(texts) == len(set(texts)) == 40  # none was embedded twice
+    assert len(set(texts)) == 40
+    # A call that a slice's end cuts off is sent again, four texts at most; what was written is not.
+    assert len(texts) <= 40 + 4 * job["slices"] < 2 * 40
 
 
 def test_job_is_resumed_when_an_invocation_is_ended_at_its_timeout(system: System, provider: OllamaServer) -> None:

@@ -6,6 +6,7 @@
 SELECT m.id, m.dimension
 FROM models m
 WHERE m.dimension BETWEEN 1 AND 4000
+  AND to_regtype('halfvec') IS NOT NULL
   AND NOT EXISTS (
       SELECT FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
       WHERE i.indrelid = 'vectors'::regclass AND c.relname = 'vectors_near_' || m.id AND i.indisvalid)
