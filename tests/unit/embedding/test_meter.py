@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -40,8 +41,7 @@ def _nothing_measured_yet() -> None:
     metrics.clear_metrics()
 
 
-def _measured(embedder: MeteredEmbedder, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    embedder.publish()
+def _written(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     capsys.readouterr()
     metrics.flush_metrics()
     lines = capsys.readouterr().out.splitlines()
@@ -60,17 +60,19 @@ def test_calls_at_once_are_one_time_in_the_provider(capsys: pytest.CaptureFixtur
         _wait()
 
     embedder = MeteredEmbedder(_Embedder(act))
-    with ThreadPoolExecutor(3) as threads:
+    with embedder.measured(), ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda n: embedder.embed([f"text {n}"], 1.0), range(3)))
 
-    measured = _measured(embedder, capsys)
+    measured = _written(capsys)
     latencies = [latency / 1000 for latency in measured["ProviderLatency"]]
     (busy,) = measured["ProviderSeconds"]
     assert len(latencies) == 3
     assert _SECONDS <= busy < sum(latencies)
 
 
-def test_a_call_that_goes_on_counts_in_each_of_the_two_invocations(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_call_left_under_way_counts_while_an_invocation_runs_when_it_outlives_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def act() -> None:
@@ -79,24 +81,56 @@ def test_a_call_that_goes_on_counts_in_each_of_the_two_invocations(capsys: pytes
 
     embedder = MeteredEmbedder(_Embedder(act))
     with ThreadPoolExecutor(1) as threads:
-        call = threads.submit(embedder.embed, ["text"], 1.0)
-        begun.wait(10)
+        began = time.monotonic()
+        with embedder.measured():
+            call = threads.submit(embedder.embed, ["text"], 1.0)
+            begun.wait(10)
+            _wait()
+        first = _written(capsys)
+        left = time.monotonic()
         _wait()
-        first = _measured(embedder, capsys)
+        returned = time.monotonic()
+        with embedder.measured():
+            go_on.set()
+            call.result()
+        ended = time.monotonic()
+    second = _written(capsys)
+
+    assert _SECONDS <= first["ProviderSeconds"][0] <= left - began
+    assert "ProviderLatency" not in first
+    assert second["ProviderSeconds"][0] <= ended - returned
+    assert second["ProviderLatency"][0] / 1000 >= 2 * _SECONDS
+
+
+def test_no_time_counts_when_a_call_ends_between_invocations(capsys: pytest.CaptureFixture[str]) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def act() -> None:
+        begun.set()
+        go_on.wait(10)
+
+    embedder = MeteredEmbedder(_Embedder(act))
+    with ThreadPoolExecutor(1) as threads:
+        with embedder.measured():
+            call = threads.submit(embedder.embed, ["text"], 1.0)
+            begun.wait(10)
+        _written(capsys)
         go_on.set()
         call.result()
-    second = _measured(embedder, capsys)
+        with embedder.measured():
+            pass
+    later = _written(capsys)
 
-    assert first["ProviderSeconds"][0] >= _SECONDS
-    assert "ProviderLatency" not in first
-    assert first["ProviderSeconds"][0] + second["ProviderSeconds"][0] >= second["ProviderLatency"][0] / 1000 - 1e-3
+    assert len(later["ProviderLatency"]) == 1
+    assert "ProviderSeconds" not in later
 
 
 def test_tokens_are_the_providers_own_when_it_tells_them(capsys: pytest.CaptureFixture[str]) -> None:
     embedder = MeteredEmbedder(_Embedder(lambda: tell_tokens(17)))
-    embedder.embed(["12345678", "1234"], 1.0)
+    with embedder.measured():
+        embedder.embed(["12345678", "1234"], 1.0)
 
-    measured = _measured(embedder, capsys)
+    measured = _written(capsys)
     assert measured["TokensUsed"] == [17]
     assert "TokensEstimated" not in measured
 
@@ -106,9 +140,10 @@ def test_tokens_are_estimated_and_named_so_when_the_provider_does_not_tell(
     capsys: pytest.CaptureFixture[str], told: object
 ) -> None:
     embedder = MeteredEmbedder(_Embedder(lambda: tell_tokens(told)))
-    embedder.embed(["12345678", "1234"], 1.0)
+    with embedder.measured():
+        embedder.embed(["12345678", "1234"], 1.0)
 
-    measured = _measured(embedder, capsys)
+    measured = _written(capsys)
     assert measured["TokensEstimated"] == [3]
     assert "TokensUsed" not in measured
 
@@ -131,13 +166,13 @@ def test_failure_is_counted_and_told_without_its_words(
         raise error
 
     embedder = MeteredEmbedder(_Embedder(act))
-    with pytest.raises(type(error)):
+    with embedder.measured(), pytest.raises(type(error)):
         embedder.embed(["text"], 1.0)
 
     (told,) = (record for record in caplog.records if record.message == "provider call failed")
     assert told.error_code == error.code  # type: ignore[attr-defined]
     assert "words of a text" not in str(vars(told))
-    measured = _measured(embedder, capsys)
+    measured = _written(capsys)
     assert measured[metric] == [1]
     assert other not in measured
     assert "TokensUsed" not in measured

@@ -34,7 +34,10 @@ class _Tally:
 
 
 class MeteredEmbedder:
-    """An embedder whose indexing calls are measured. As it does, so this may be called from several threads."""
+    """An embedder whose indexing calls are measured, one invocation at a time.
+
+    As it does, so this may be called from several threads; only one may hold :meth:`measured`.
+    """
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -42,6 +45,7 @@ class MeteredEmbedder:
         self._tally = _Tally()
         self._under_way = 0
         self._busy_since = 0.0
+        self._is_invoked = False
         self.provider = embedder.provider
         self.model = embedder.model
         self.identity = embedder.identity
@@ -57,7 +61,7 @@ class MeteredEmbedder:
         told: list[int] = []
         outside = _tokens_told.set(told)
         try:
-            with self._measured(len(texts)):
+            with self._timed(len(texts)):
                 vectors = self._embedder.embed(texts, timeout)
         finally:
             _tokens_told.reset(outside)
@@ -75,29 +79,27 @@ class MeteredEmbedder:
         """Find out cheaply whether the provider could embed now. Raises ProviderError where it could not."""
         self._embedder.probe()
 
-    def publish(self) -> None:
-        """Hand what was measured since the last time to the metrics."""
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Hand what an invocation took to the metrics at its end.
+
+        A call that a deadline left under way goes on, but is paid for only while an invocation runs.
+        """
         with self._lock:
-            tally, self._tally = self._tally, _Tally()
-            if self._under_way:
-                now = time.monotonic()
-                tally.busy_seconds += now - self._busy_since
-                self._busy_since = now
-        for milliseconds in tally.milliseconds:
-            measure("ProviderLatency", milliseconds)
-        if tally.busy_seconds:
-            measure("ProviderSeconds", tally.busy_seconds)
-        if tally.throttles:
-            measure("ProviderThrottles", tally.throttles)
-        if tally.failures:
-            measure("ProviderFailures", tally.failures)
-        if tally.tokens_used:
-            measure("TokensUsed", tally.tokens_used)
-        if tally.tokens_estimated:
-            measure("TokensEstimated", tally.tokens_estimated)
+            self._is_invoked = True
+            self._busy_since = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._under_way:
+                    self._tally.busy_seconds += time.monotonic() - self._busy_since
+                self._is_invoked = False
+                tally, self._tally = self._tally, _Tally()
+            _publish(tally)
 
     @contextmanager
-    def _measured(self, texts: int) -> Iterator[None]:
+    def _timed(self, texts: int) -> Iterator[None]:
         began = time.monotonic()
         with self._lock:
             if not self._under_way:
@@ -120,9 +122,24 @@ class MeteredEmbedder:
         with self._lock:
             self._tally.milliseconds.append(round((now - began) * 1000, 3))
             self._under_way -= 1
-            if not self._under_way:
+            if not self._under_way and self._is_invoked:
                 self._tally.busy_seconds += now - self._busy_since
             if isinstance(failure, ProviderThrottled):
                 self._tally.throttles += 1
             elif failure is not None:
                 self._tally.failures += 1
+
+
+def _publish(tally: _Tally) -> None:
+    for milliseconds in tally.milliseconds:
+        measure("ProviderLatency", milliseconds)
+    if tally.busy_seconds:
+        measure("ProviderSeconds", tally.busy_seconds)
+    if tally.throttles:
+        measure("ProviderThrottles", tally.throttles)
+    if tally.failures:
+        measure("ProviderFailures", tally.failures)
+    if tally.tokens_used:
+        measure("TokensUsed", tally.tokens_used)
+    if tally.tokens_estimated:
+        measure("TokensEstimated", tally.tokens_estimated)

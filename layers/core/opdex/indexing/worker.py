@@ -61,10 +61,8 @@ class Worker:
 
         Raises DatabaseUnavailable, DatabaseFailed where the database is away or refuses; what was done before stays.
         """
-        try:
+        with self._embedder.measured():
             return self._work_off(wake_up, deadline)
-        finally:
-            self._embedder.publish()
 
     def _work_off(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
         self._watch.keep(wake_up)
