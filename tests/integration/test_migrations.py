@@ -2,19 +2,24 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from pydantic import SecretStr
 
-from opdex.database import Connection
-from opdex.errors import MigrationFailed
+from opdex.database import Connection, Database
+from opdex.errors import DatabaseUnavailable, MigrationFailed
 from opdex.migrations import migrate
+from opdex.settings import DatabaseSettings
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
+_LONGEST_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -136,6 +141,20 @@ def test_transaction_of_a_frozen_worker_is_ended_when_it_idles(empty_database_ur
         row = connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
 
     assert row == {"idle_in_transaction_session_timeout": "20s"}
+
+
+def test_statement_ends_at_the_server_when_nobody_waits_for_it(empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
+        migrate(connection, MIGRATIONS)
+    database = Database(DatabaseSettings(database_url=SecretStr(empty_database_url)))
+    with database.giving_up_after(0.5), pytest.raises(DatabaseUnavailable), database.statement() as c:
+        c.execute("SELECT pg_sleep(600)")
+
+    ends_at = time.monotonic() + _LONGEST_SECONDS
+    with closing(database), database.statement() as c:
+        while c.execute("SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'").rowcount:
+            assert time.monotonic() < ends_at, "it goes on, and keeps what it holds"
+            time.sleep(0.1)
 
 
 _ONE_SPEC = """
