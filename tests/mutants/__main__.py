@@ -1,15 +1,18 @@
-"""``python -m tests.mutants [FILE]``: change jobs/ and indexing/ in small ways, and list what no test notices."""
+"""``python -m tests.mutants [FILE]``: change jobs/ and indexing/ in small ways, and list what no test notices.
+
+What a test noticed once is kept in .local/mutants while its function stays as it is, so a run that was stopped goes on,
+and one after better tests tries the survivors alone. FILE is tried anew, whole.
+"""
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from tests.migrated_server import started_server
-from tests.mutants.verdicts import read_verdicts
+from tests.mutants.verdicts import keep_detected, read_verdicts
 
 _PROJECT = Path(__file__).parents[2]
 _SOURCE = Path("layers/core")
@@ -33,6 +36,7 @@ def main() -> int:
     pattern = _pattern(options.file) if options.file else "*"
     folder = _PROJECT / ".local" / "mutants"
     _lay_out(folder)
+    kept = keep_detected(_MUTMUT, folder)
     began = time.monotonic()
     with started_server(folder) as server:
         ran = subprocess.run(
@@ -45,10 +49,12 @@ def main() -> int:
         return ran.returncode
     verdicts = read_verdicts(_MUTMUT, folder, pattern)
     minutes = (time.monotonic() - began) / 60
-    print(f"\n{verdicts.total} mutants, {verdicts.killed} killed ({verdicts.score:.1%}), in {minutes:.0f} minutes")
+    print(f"\n{verdicts.total} mutants, {verdicts.detected} detected ({verdicts.score:.1%}), in {minutes:.0f} minutes")
+    if kept:
+        print(f"{kept} verdicts were there from an earlier run")
     print(f"{len(verdicts.explained)} survivors are explained in tests/mutants/survivors.toml")
     for survivor in verdicts.unexplained:
-        print(f"\n{survivor.function} survived and is not explained:\n{survivor.change}")
+        print(f"\n{survivor.function}: {survivor.verdict}, and not explained\n{survivor.change}")
     return bool(verdicts.unexplained)
 
 
@@ -58,10 +64,14 @@ def _pattern(file: Path) -> str:
 
 
 def _lay_out(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # what is left of an earlier run is of earlier code
-    folder.mkdir(parents=True)
+    """Link what mutmut copies, and remove its copies of earlier code, but not what it noted beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, place in _LAYOUT.items():
+        (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(_PROJECT / place)
+    for copied in (folder / "mutants").rglob("*"):
+        if copied.is_file() and copied.suffix != ".meta" and copied.name != "mutmut-stats.json":
+            copied.unlink()
 
 
 if __name__ == "__main__":

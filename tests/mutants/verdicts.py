@@ -1,23 +1,26 @@
 """What became of the mutants, and which survivors are explained."""
 
+import json
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
 _EXPLANATIONS = Path(__file__).with_name("survivors.toml")
-_DETECTED = ("killed", "timeout", "segfault", "suspicious")
+# The others are "survived", "no tests", and whatever a person should look at, as "suspicious".
+_DETECTED = ("killed", "timeout")
 
 
 @dataclass(frozen=True, slots=True)
 class Survivor:
-    """A mutant that no test noticed: where, and the lines that it changes."""
+    """A mutant that no test detected: where, and the lines that it changes."""
 
     function: str
     change: str
+    verdict: str = field(default="survived", compare=False)
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,14 @@ class Verdicts:
     reasons: frozenset[Survivor]
 
     @property
-    def killed(self) -> int:
-        """How many some test noticed."""
+    def detected(self) -> int:
+        """How many some test noticed, or would not end with."""
         return self.total - len(self.survivors)
 
     @property
     def score(self) -> float:
         """The share of them, 0 to 1."""
-        return self.killed / self.total
+        return self.detected / self.total
 
     @cached_property
     def explained(self) -> tuple[Survivor, ...]:
@@ -49,15 +52,30 @@ class Verdicts:
         return tuple(survivor for survivor in self.survivors if survivor not in self.reasons)
 
 
+def keep_detected(mutmut: Path, folder: Path) -> int:
+    """Make mutmut forget what it noted in ``folder`` on mutants not detected, so that it tries them again.
+
+    Returns how many others there are.
+    """
+    detected = {name for name, verdict in _noted(mutmut, folder) if verdict in _DETECTED}
+    for place in folder.rglob("*.meta"):
+        notes = json.loads(place.read_text())
+        codes = notes["exit_code_by_key"]
+        notes["exit_code_by_key"] = {name: code if name in detected else None for name, code in codes.items()}
+        place.write_text(json.dumps(notes))
+    return len(detected)
+
+
 def read_verdicts(mutmut: Path, folder: Path, pattern: str) -> Verdicts:
     """Return what mutmut noted in ``folder`` on the mutants whose name fits the pattern."""
-    said = _ask(mutmut, folder, "results", "--all", "true")
-    verdicts = dict(line.strip().rsplit(": ", 1) for line in said.splitlines())
-    verdicts = {name: verdict for name, verdict in verdicts.items() if fnmatch(name, pattern)}
-    survivors = (name for name, verdict in verdicts.items() if verdict not in _DETECTED)
+    verdicts = {name: verdict for name, verdict in _noted(mutmut, folder) if fnmatch(name, pattern)}
+    survivors = ((name, verdict) for name, verdict in verdicts.items() if verdict not in _DETECTED)
     return Verdicts(
         len(verdicts),
-        tuple(Survivor(_function(name), changed_lines(_ask(mutmut, folder, "show", name))) for name in survivors),
+        tuple(
+            Survivor(_function(name), changed_lines(_ask(mutmut, folder, "show", name)), verdict)
+            for name, verdict in survivors
+        ),
         frozenset(_explained()),
     )
 
@@ -76,6 +94,12 @@ def _explained() -> Iterator[Survivor]:
 
 def _function(name: str) -> str:
     return name.partition("__mutmut_")[0].replace("xǁ", "").replace("ǁ", ".").replace(".x_", ".")
+
+
+def _noted(mutmut: Path, folder: Path) -> Iterator[tuple[str, str]]:
+    for line in _ask(mutmut, folder, "results", "--all", "true").splitlines():
+        name, _, verdict = line.strip().rpartition(": ")
+        yield name, verdict
 
 
 def _ask(mutmut: Path, folder: Path, *question: str) -> str:
