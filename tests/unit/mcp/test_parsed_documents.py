@@ -30,7 +30,20 @@ def test_document_is_loaded_once_when_it_is_asked_for_again() -> None:
     first, second = (documents.get("sha", store.load) for _ in range(2))
     assert first is second
     assert store.loads == 1
-    assert [operation["summary"] for _, operation in first.operations] == ["A", "B"]
+    assert [operation.node["summary"] for operation in first.operations] == ["A", "B"]
+
+
+@pytest.mark.parametrize(("position", "summary"), [(0, "A"), (1, "B"), (2, "A"), (9, "A")])
+def test_operation_is_the_one_of_its_method_and_path_when_its_position_is_not_the_stored_one(
+    position: int, summary: str
+) -> None:
+    written = {"/a": {"get": {"summary": "A"}}, "a ": {"get": {"summary": "B"}}, "/b": {"get": {"summary": "C"}}}
+    raw = json.dumps({"openapi": "3.0.3", "info": {"title": "T", "version": "1"}, "paths": written}).encode()
+    document = ParsedDocuments(Limits()).get("sha", lambda: raw)
+    found = document.operation("GET", "/a", position)
+    assert found is not None
+    assert found.node["summary"] == summary
+    assert document.operation("PUT", "/a", position) is None
 
 
 def test_document_used_longest_ago_goes_when_there_is_no_room() -> None:

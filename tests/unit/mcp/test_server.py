@@ -211,6 +211,19 @@ def test_batch_is_refused_when_it_is_empty_or_long_or_has_what_is_no_message(ser
     assert (status, answer["error"]["code"]) == (400, -32600)
 
 
+def test_rest_of_a_batch_is_to_be_sent_again_when_it_takes_too_long(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opdex.mcp.server.time.monotonic", iter([0.0, 10.0, 20.0]).__next__)
+    status, (first, second) = _sent(server, [_call("ho"), _call("ho", id=2)])
+    assert status == 200
+    assert "result" in first
+    assert second["error"] == {
+        "code": -32603,
+        "message": "The messages before took too long. Send this one again, alone.",
+    }
+
+
 def test_batch_is_refused_when_the_version_has_none(server: Server) -> None:
     status, answer = _sent(server, [_message("ping")], {"mcp-protocol-version": "2025-06-18"})
     assert (status, answer["error"]["code"]) == (400, -32600)

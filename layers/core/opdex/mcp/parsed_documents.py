@@ -3,11 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from opdex.openapi.description import Findings
 from opdex.openapi.document import Node, read_document
 from opdex.openapi.limits import Budget, Limits
+from opdex.openapi.operations import stored_path
 from opdex.openapi.path_items import read_path_items
 from opdex.openapi.references import References
 from opdex.openapi.unpacking import unpack
@@ -16,13 +17,32 @@ from opdex.openapi.unpacking import unpack
 MOST_BYTES: Final = 32 * 1024 * 1024
 
 
+class DocumentOperation(NamedTuple):
+    """An operation with the path item that it stands in; method and path are as they are stored."""
+
+    method: str
+    path: str
+    item: Node
+    node: Node
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """A document, and its operations in its order, each with the path item that it stands in."""
+    """A document, and its operations in its order."""
 
     node: Node
-    operations: list[tuple[Node, Node]]
+    operations: list[DocumentOperation]
     bytes: int
+
+    def operation(self, method: str, path: str, position: int) -> DocumentOperation | None:
+        """Return the operation stored as that, None where there is none.
+
+        It is at its position, unless another release stored it that left other operations out.
+        """
+        for operation in (*self.operations[position : position + 1], *self.operations):
+            if (operation.method, operation.path) == (method, path):
+                return operation
+        return None
 
 
 class ParsedDocuments:
@@ -53,7 +73,12 @@ class ParsedDocuments:
         budget, findings = Budget(self._limits), Findings()
         node = read_document(raw, budget, findings)
         items = read_path_items(node, "paths", References(node, budget), budget, findings)
-        operations = [(item.node, written.node) for item in items for written in item.operations]
+        operations = [
+            DocumentOperation(written.method, path, item.node, written.node)
+            for item in items
+            for path in (stored_path(item.name),)
+            for written in item.operations
+        ]
         return ParsedDocument(node, operations, len(raw))
 
     def _keep(self, sha256: str, document: ParsedDocument) -> None:

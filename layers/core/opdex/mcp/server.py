@@ -7,6 +7,8 @@ with status 200. Since 2026-07-28 each request says by itself, in headers and in
 import base64
 import binascii
 import json
+import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +17,7 @@ from mcp_types import (
     CLIENT_CAPABILITIES_META_KEY,
     DEFAULT_NEGOTIATED_VERSION,
     HEADER_MISMATCH,
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
@@ -65,6 +68,7 @@ _READ_ONLY: Final = ToolAnnotations(
 # These two take several messages as a list, and of later ones none does.
 _BATCHING_VERSIONS: Final = ("2024-11-05", "2025-03-26")
 _MOST_IN_BATCH: Final = 20
+_BATCH_SECONDS: Final = 15.0  # after which no more is begun: the gateway waits 29 s, and a search may take some
 _ONLY_MODERN: Final = ("resultType", "ttlMs", "cacheScope")
 _STATUS_OF: Final[dict[int, int]] = {METHOD_NOT_FOUND: 404}
 _BASE64: Final = ("=?base64?", "?=")
@@ -116,14 +120,18 @@ class Server:
         if not 0 < len(sent) <= _MOST_IN_BATCH:
             message = f"A batch has 1 to {_MOST_IN_BATCH} messages."
             return _refusal(None, ErrorData(code=INVALID_REQUEST, message=message))
+        ends_at = time.monotonic() + _BATCH_SECONDS
         try:
-            answers = [_text(answer) for answer in map(self._answer, sent) if answer is not None]
+            answers = [_text(answer) for answer in (self._answer(message, ends_at) for message in sent) if answer]
         except _Refused as refused:
             return _refusal(None, refused.error)
         return Exchange(200, f"[{','.join(answers)}]") if answers else Exchange(202)
 
-    def _answer(self, sent: Any) -> JSONRPCResponse | JSONRPCError | None:
-        """Return the answer to a message of the first era, None where it wants none. Raises _Refused for no message."""
+    def _answer(self, sent: Any, ends_at: float = math.inf) -> JSONRPCResponse | JSONRPCError | None:
+        """Return the answer to a message of the first era, None where it wants none. Raises _Refused for no message.
+
+        What is asked when the time of ``monotonic`` is over is answered with an error.
+        """
         if isinstance(sent, dict) and "id" in sent and "method" not in sent and ("result" in sent or "error" in sent):
             return None  # an answer; nothing was asked
         request = _read_message(sent)
@@ -131,6 +139,8 @@ class Server:
             return None
         params = request.params or {}
         try:
+            if time.monotonic() > ends_at:
+                raise _Refused(INTERNAL_ERROR, "The messages before took too long. Send this one again, alone.")
             match request.method:
                 case "initialize":
                     result: Result = self._initialize(params)

@@ -84,8 +84,11 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
         with database.transaction() as connection:
             found = find_operation(connection, asked.catalog_id, asked.spec_name, asked.operation_id)
             document = documents.get(found.content_sha256, lambda: content_of_revision(connection, found))
+        written = document.operation(found.operation.method, found.operation.path, found.position)
+        if written is None:
+            raise OperationNotFound("This operation is not in its document as it is read now: upload that again.")
         references = documents.references(document)
-        parts = interface(document.node, *document.operations[found.position], references)
+        parts = interface(document.node, written.item, written.node, references)
         said = found.operation.model_dump()
         head = {name: said[name] for name in _IDENTITY}
         if asked.at is not None:

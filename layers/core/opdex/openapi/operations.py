@@ -52,13 +52,11 @@ class _Reader:
         self.path = item.name
 
     def operation(self, taken: dict[str, int], fields: FieldReader) -> Operation:
-        path = self.path.strip()
-        if not path.startswith("/"):
-            path = f"/{path}"
+        if not self.path.lstrip().startswith("/"):
             self.findings.add(
                 "path_without_slash", f"The path {quoted(self.path)} does not begin with a slash.", *self.tokens[:2]
             )
-        path = self._line(path, MAX_PATH, "path")
+        path = self._line(_rooted(self.path), MAX_PATH, "path")
         summary, description = self._text(self.node, "summary"), self._text(self.node, "description")
         if not summary and not description:
             summary, description = self._text(self.item, "summary"), self._text(self.item, "description")
@@ -127,13 +125,27 @@ class _Reader:
         return text or ""
 
     def _line(self, text: str, limit: int, field: str) -> str:
-        # Cut before and after: what many references lead to is read as often, however long it is.
-        return self._bounded(on_one_line(cut(text, 4 * limit)), limit, field)
+        return self._bounded(_line(text, limit), limit, field)
 
     def _bounded(self, text: str, limit: int, field: str) -> str:
         if len(text) > limit:
             self.findings.add("text_cut", f"`{field}` is cut to {limit} characters.", *self.tokens, field)
         return cut(text, limit)
+
+
+def stored_path(written: str) -> str:
+    """Return the path of operations as it is stored, whose path item has this name in its document."""
+    return cut(_line(_rooted(written), MAX_PATH), MAX_PATH)
+
+
+def _rooted(path: str) -> str:
+    path = path.strip()
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _line(text: str, limit: int) -> str:
+    # Cut before and after: what many references lead to is read as often, however long it is.
+    return on_one_line(cut(text, 4 * limit))
 
 
 def is_set(value: Any) -> bool:
