@@ -12,21 +12,19 @@ WHERE (%(catalogs)s::text[] IS NULL OR s.catalog_id = ANY(%(catalogs)s))
 ORDER BY s.catalog_id, s.spec_name;
 
 -- name: cosines
--- One row: which of the texts have a vector, and the cosines to each query vector, one after the other, in their order.
--- The hashes come in one piece, 32 octets each; all vectors have length 1.
-WITH measured AS MATERIALIZED (
-    SELECT query.n AS query, wanted.n AS place, (-(v.embedding <#> query.vector))::float4 AS cosine
-    FROM (
-        SELECT n, substr(%(text_hashes)s::bytea, n * 32 - 31, 32) AS text_hash
-        FROM generate_series(1, octet_length(%(text_hashes)s::bytea) / 32) AS n
-    ) wanted
-    JOIN vectors v ON v.model_id = %(model_id)s AND v.text_hash = wanted.text_hash
-    CROSS JOIN unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n)
-)
+-- One row: the cosine of each text that has a vector to each query vector, in any order, each with the beginning of the
+-- text's hash and the query's number; numbers big-endian, one after the other. The hashes come in one piece, 32 octets
+-- each; all vectors have length 1.
 SELECT
-    array_agg(place ORDER BY place) FILTER (WHERE query = 1) AS places,
-    array_agg(cosine ORDER BY query, place) AS cosines
-FROM measured;
+    string_agg(substr(v.text_hash, 1, 8), ''::bytea) AS texts,
+    string_agg(int2send(query.n::int2), ''::bytea) AS queries,
+    string_agg(float4send((-(v.embedding <#> query.vector))::float4), ''::bytea) AS cosines
+FROM vectors v
+CROSS JOIN unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n)
+WHERE v.model_id = %(model_id)s
+  AND v.text_hash = ANY(ARRAY(
+      SELECT substr(%(text_hashes)s::bytea, n * 32 - 31, 32)
+      FROM generate_series(1, octet_length(%(text_hashes)s::bytea) / 32) AS n));
 
 -- name: nearest
 SELECT query.n::int AS n, found.text_hash

@@ -81,11 +81,18 @@ class StoredSimilarities:
         cosines = np.full((len(numbers), self._columns), np.nan, np.float32)
         places = np.flatnonzero(self._indexed[numbers])
         if len(places):
-            row = self._row("cosines", {"text_hashes": self._scope.text_hashes(numbers[places])})
-            if row["places"] is not None:
-                known = places[np.array(row["places"], np.intp) - 1]
-                cosines[known] = np.array(row["cosines"], np.float32).reshape(self._columns, -1).T
+            hashes = self._scope.text_hashes(numbers[places])
+            cosines[places] = self._measured(np.frombuffer(hashes, np.uint8).reshape(-1, 32))
         return cosines
+
+    def _measured(self, hashes: NDArray[np.uint8]) -> Columns:
+        texts, which = np.unique(text_prefixes(hashes), return_inverse=True)
+        cosines = np.full((len(texts), self._columns), np.nan, np.float32)
+        row = self._row("cosines", {"text_hashes": hashes.tobytes()})
+        if row["cosines"] is not None:
+            found = np.searchsorted(texts, np.frombuffer(row["texts"], "<u8"))
+            cosines[found, np.frombuffer(row["queries"], ">i2") - 1] = np.frombuffer(row["cosines"], ">f4")
+        return cosines[which]
 
     def _row(self, statement: str, values: Mapping[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
