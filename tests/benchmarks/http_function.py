@@ -1,21 +1,20 @@
 """ApiFunction or SearchFunction as AWS runs it: its handler in a warm process of its own, what each invocation took."""
 
-import multiprocessing
-import os
 import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from tests.benchmarks.execution_environment import ExecutionEnvironment
 from tests.gateway import LambdaContext
 
-_PROCESSES = multiprocessing.get_context("spawn")
 _STATUS = Path("/proc/self/status")
 # What an upload's time is spent in. The handler's modules take these names when they are imported.
 _TIMED = {
@@ -44,36 +43,30 @@ class HttpFunction:
 
     spent: Spent
 
-    def __init__(
-        self, folder: Literal["api", "search"], environment: Mapping[str, str], log: Path | None = None
-    ) -> None:
-        self._pipe, theirs = _PROCESSES.Pipe()
-        self._process = _PROCESSES.Process(target=_run, args=(theirs, folder, dict(environment), log), daemon=True)
+    def __init__(self, folder: Literal["api", "search"], variables: Mapping[str, str], log: Path | None = None) -> None:
+        self._environment = ExecutionEnvironment(partial(_serve, folder), variables, log)
 
     def __enter__(self) -> Self:
-        self._process.start()
+        self._environment.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pipe.send(None)
-        self._process.join()
+        self._environment.__exit__()
 
     def __call__(self, event: dict[str, Any], context: object) -> dict[str, Any]:
         """Return the handler's answer; ``spent`` is what it took."""
-        self._pipe.send(event)
+        self._environment.send(event)
         answer: dict[str, Any]
-        answer, self.spent = self._pipe.recv()
+        answer, self.spent = self._environment.receive()
         return answer
 
 
-def _run(pipe: Connection, folder: str, environment: dict[str, str], log: Path | None) -> None:
-    os.environ.update(environment)
-    os.dup2(os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT), 1)
+def _serve(folder: str, pipe: Connection) -> None:
     spent: Counter[str] = Counter()
     for kind, (module, name) in _TIMED.items():
         _time(spent, kind, import_module(module), name)
     _time_transactions(spent)
-    handler = import_module(f"functions.{folder}.handler").handler  # as in AWS, the environment is there before it
+    handler = import_module(f"functions.{folder}.handler").handler
 
     while (event := pipe.recv()) is not None:
         spent.clear()
