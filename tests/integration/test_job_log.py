@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opdex.catalog.store import delete_catalog, delete_spec
+from opdex.catalog.store import delete_spec
 from opdex.errors import (
     OpdexError,
     ProviderFailed,
@@ -16,7 +16,7 @@ from opdex.errors import (
     ProviderUnavailable,
 )
 from opdex.indexing.slice import SliceResult
-from opdex.jobs import enqueue
+from opdex.jobs import enqueue, leases
 from tests.integration.engine import CATALOG, Engine, things
 
 
@@ -72,6 +72,16 @@ def test_hanging_slices_are_counted_anew_when_one_brought_a_vector(engine: Engin
     assert len(engine.embedder.texts) == 4
     assert _last_event(engine, job_id) == ("yielded", {"idle": False, "rest_seconds": 0})
     assert [_hanging_slice(engine).outcome for _ in range(3)] == ["yielded", "yielded", "retried"]
+
+
+def test_rest_is_told_to_the_millisecond_when_a_job_is_handed_back_for_it(engine: Engine) -> None:
+    job_id = engine.job_id("users", things(1))
+    held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
+    assert held is not None
+
+    engine.transact(lambda c: leases.yield_job(c, held, idle=False, rest_seconds=12.34567))
+
+    assert _last_event(engine, job_id) == ("yielded", {"idle": False, "rest_seconds": 12.346})
 
 
 @pytest.mark.parametrize(
@@ -141,16 +151,3 @@ def test_cancellation_and_its_reason_are_told_when_the_spec_is_deleted(engine: E
     job_id = engine.job_id("users", things(1))
     engine.transact(lambda c: delete_spec(c, CATALOG, "users"))
     assert _last_event(engine, job_id) == ("cancelled", {"reason": "spec deleted"})
-
-
-def test_cancelled_jobs_are_counted_when_their_catalog_is_deleted(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("one", "two"):
-        engine.job_id(name, things(1))
-    counted: list[tuple[str, float]] = []
-    monkeypatch.setattr(enqueue, "measure", lambda metric, value=1: counted.append((metric, value)))
-
-    engine.transact(lambda c: delete_catalog(c, CATALOG))
-
-    assert counted == [("JobsCancelled", 2)]

@@ -57,6 +57,21 @@ def test_a_hundred_are_shown_when_nobody_says_how_many(engine: Engine) -> None:
     assert len(engine.transact(lambda c: queries.list_jobs(c, CATALOG))) == 100
 
 
+def test_status_of_a_hundred_specs_is_shown_when_nobody_says_how_many(engine: Engine) -> None:
+    engine.job_id("users", things(1))
+    engine.sql("""
+        WITH more AS (
+            INSERT INTO specs (catalog_id, spec_name, source_kind, current_revision)
+            SELECT catalog_id, 'more-' || number, source_kind, 1 FROM specs, generate_series(1, 100) AS number
+            RETURNING id
+        )
+        INSERT INTO revisions (spec_id, revision, content_sha256, content, bytes, openapi_version, operation_count)
+        SELECT more.id, 1, content_sha256, content, bytes, openapi_version, 0 FROM more, revisions
+    """)
+
+    assert len(engine.transact(lambda c: queries.embedding_status(c, CATALOG))) == 100
+
+
 def test_counter_is_shown_when_the_job_runs_and_not_before_or_after(engine: Engine) -> None:
     job_id = engine.job_id("users", things(12))
     seen: list[int | None] = []

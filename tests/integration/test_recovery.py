@@ -469,8 +469,12 @@ def test_running_worker_rests_when_another_one_was_throttled(engine: Engine) -> 
 
     assert engine.worker().outcomes() == ["held_up"]
     assert len(engine.embedder.calls) <= 4
-    assert (engine.job(job_id).status, engine.job(job_id).attempts) == ("pending", 1)
+    job = engine.job(job_id)
+    assert (job.status, job.attempts) == ("pending", 1)
     assert [delay for _, delay in engine.wake_ups.of_kind("ready")] == [pytest.approx(60, abs=1)]
+    assert (job.events[-1].event, job.events[-1].detail["idle"]) == ("yielded", False)
+    assert job.events[-1].detail["rest_seconds"] == pytest.approx(60, abs=1)
+    assert engine.sql("SELECT id FROM jobs WHERE ready_at > now() + interval '50 seconds'") == [{"id": job_id}]
 
 
 def test_progress_starts_anew_when_the_model_was_changed_in_the_middle_of_a_job(engine: Engine) -> None:
@@ -542,14 +546,17 @@ def test_slice_makes_room_when_shorter_jobs_wait_and_it_has_had_its_turn(engine:
 
     engine.embedder.script = upload_others
 
-    outcomes = engine.worker(make_room_seconds=0.1).outcomes()
+    made_room, *others = engine.worker(make_room_seconds=0.1).handle()
 
-    assert outcomes == ["made_room", "published", "published", "published", "published"]
+    assert (made_room.outcome, made_room.wake_in) == ("made_room", 0)
+    assert [result.outcome for result in others] == ["published"] * 4
     ended = engine.sql("SELECT spec_name, attempts FROM jobs ORDER BY completed_at")
     assert [row["spec_name"] for row in ended] == ["one", "two", "three", "large"]
     assert {row["attempts"] for row in ended} == {1}
     assert len(engine.embedder.texts) == len(set(engine.embedder.texts)) == 69
-    assert "yielded" in engine.events(large)
+    (yielded,) = [event.detail for event in engine.job(large).events if event.event == "yielded"]
+    assert yielded == {"idle": False, "rest_seconds": 0}
+    assert engine.wake_ups.of_kind("ready").count((large, 0)) == 1, "as the sibling of the last short one alone"
 
 
 def test_slice_goes_on_when_only_a_longer_job_waits(engine: Engine) -> None:

@@ -61,11 +61,20 @@ def test_queue_is_unavailable_when_there_is_none(sqs: "SQSClient") -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "nonsense", "[]", '{"job_id": "x"}', '{"version": 2, "job_id": 1}', '{"version": 1}']
+    ("body", "reason"),
+    [
+        ("", "Invalid JSON: EOF"),
+        ("nonsense", "Invalid JSON: expected"),
+        ("[]", "Input should be an object"),
+        ('{"job_id": "x"}', "Input should be a valid integer"),
+        ('{"version": 2, "job_id": 1}', "Input should be 1"),
+        ('{"version": 1}', "Field required"),
+    ],
 )
-def test_message_is_refused_when_it_is_no_wake_up(body: str) -> None:
-    with pytest.raises(MalformedWakeUp):
+def test_message_is_refused_with_the_reason_when_it_is_no_wake_up(body: str, reason: str) -> None:
+    with pytest.raises(MalformedWakeUp) as refused:
         WakeUp.parse(body)
+    assert refused.value.details["reason"].startswith(reason)
 
 
 @pytest.mark.parametrize("trace", [None, "Root=1-6741f0a2-3c5d7e9f1a2b3c4d5e6f7a8b;Parent=53995c3f42cd8ad8;Sampled=1"])
