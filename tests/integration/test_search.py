@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from opdex.catalog.clone import clone_catalog
 from opdex.catalog.segments import read_segments
 from opdex.embedding import Vector
 from opdex.embedding.ollama import OllamaEmbedder
 from opdex.embedding.registry import find_model
 from opdex.embedding.vector_index import index_vectors
 from opdex.errors import ConfigurationError, OpdexError, ProviderTimeout
+from opdex.jobs.enqueue import reembed_catalog
 from opdex.ranking.parts import PARTS
 from opdex.ranking.scope import Scope
 from opdex.ranking.segment import Segment
 from opdex.search import SearchAnswer, SearchRequest
+from opdex.search.held_vectors import HeldVectors, Publication
 from opdex.search.searcher import Searcher
 from opdex.search.similarities import StoredSimilarities
 from tests.integration.engine import Engine, ScriptedEmbedder, things
@@ -471,7 +474,8 @@ def _similarities(engine: Engine, connection: Any, passing: NDArray[np.bool_], t
     (octets,) = read_segments(connection, [(1, 1)]).values()
     scope = Scope([Segment(octets)])
     vectors = engine.embedder.embed_queries(texts)
-    return StoredSimilarities(connection, scope, np.ones(scope.count, bool), passing, model.id, vectors)
+    published = [Publication(model.id, (1, 1), "1")]
+    return StoredSimilarities(connection, scope, published, passing, model.id, vectors, HeldVectors(0))
 
 
 @pytest.mark.parametrize("has_index", [False, True])
@@ -505,3 +509,52 @@ def test_nearest_by_index_are_the_nearest_by_a_look_at_each(
 def test_nothing_is_nearest_when_nothing_passes(shop: Engine) -> None:
     with shop.database.transaction() as connection:
         assert _similarities(shop, connection, np.zeros(128, bool), ["list"]).nearest(5).tolist() == []
+
+
+_ASKED = ["list the invoices of one team", "remove a ticket of the user, then list the files of a folder"]
+
+
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic"])
+def test_answers_are_the_same_when_vectors_are_held(shop: Engine, ranking: Any) -> None:
+    shop.upload("waiting", ["List the invoices of nobody"])
+    shop.upload("empty", [])
+    for number in range(2):
+        name = f"clone-{number}"
+        shop.transact(
+            lambda c, name=name: clone_catalog(c, "catalog", shop.embedder.identity, id=name, name=name, version="1")
+        )
+    searcher = _searcher(shop)
+
+    for q in _ASKED:
+        request = SearchRequest(q=q, ranking=ranking, limit=50)
+        expected = _search(shop, q, ranking=ranking, limit=50).operations
+        for _ in range(3):
+            found = searcher.search(request).operations
+            assert [(hit.catalog_id, hit.spec_name, hit.path) for hit in found] == [
+                (hit.catalog_id, hit.spec_name, hit.path) for hit in expected
+            ]
+            assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-5)
+
+
+def test_vectors_are_not_asked_for_when_they_are_held(shop: Engine) -> None:
+    searcher = _searcher(shop)
+    before = [searcher.search(SearchRequest(q=_ASKED[0])) for _ in range(2)]
+    shop.sql("DELETE FROM vectors")
+
+    assert searcher.search(SearchRequest(q=_ASKED[0])).operations == before[1].operations
+
+
+def test_new_vectors_are_used_when_all_are_made_anew(books: Engine) -> None:
+    searcher = _searcher(books)
+    request = SearchRequest(q="charge somebody for a delay", ranking="semantic")
+    before = [searcher.search(request) for _ in range(3)]
+    assert _ids(before[2])[0] == "fineMember"
+
+    class Backwards(WordEmbedder):
+        def embed(self, texts: Sequence[str], timeout: float) -> list[Vector]:
+            return [[-value for value in vector] for vector in super().embed(texts, timeout)]
+
+    books.transact(lambda connection: reembed_catalog(connection, "catalog"))
+    assert books.worker(Backwards()).outcomes() == ["published"]
+
+    assert [_ids(searcher.search(request))[-1] for _ in range(3)] == ["fineMember"] * 3

@@ -138,7 +138,7 @@ class SearchSettings(DatabaseSettings, WorkerSettings, EmbeddingSettings, Docume
     """SearchFunction, and what else answers readers."""
 
     search_cache_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
-    """How much of what revisions were made into for search is held in memory; about 1.2 KB an operation."""
+    """How much is held of what revisions were made into for search, about 1.2 KB an operation; and of vectors."""
 
 
 class ApiSettings(SearchSettings, QueueSettings, FetchSettings):

@@ -1,9 +1,10 @@
--- Search looks at the operations that a reader may see: a spec's published revision, or its first one until then.
+-- Search looks at the operations that a reader may see: a spec's published revision, or its first one until then. Its row
+-- is written with each publication, by which it gets another version.
 
 -- name: scope
 SELECT coalesce(r.original_spec_id, r.spec_id) AS origin_spec_id,
        coalesce(r.original_revision, r.revision) AS origin_revision,
-       s.catalog_id, s.spec_name,
+       s.catalog_id, s.spec_name, s.xmin::text AS version,
        coalesce(s.published_model_id = %(model_id)s AND r.revision = s.published_revision, false) AS is_indexed
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = coalesce(s.published_revision, s.current_revision)
@@ -21,6 +22,17 @@ SELECT
     string_agg(float4send((-(v.embedding <#> query.vector))::float4), ''::bytea) AS cosines
 FROM vectors v
 CROSS JOIN unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n)
+WHERE v.model_id = %(model_id)s
+  AND v.text_hash = ANY(ARRAY(
+      SELECT substr(%(text_hashes)s::bytea, n * 32 - 31, 32)
+      FROM generate_series(1, octet_length(%(text_hashes)s::bytea) / 32) AS n));
+
+-- name: vectors
+-- One row: those of the texts that have one, in any order, each with the beginning of the text's hash.
+SELECT
+    string_agg(substr(v.text_hash, 1, 8), ''::bytea) AS texts,
+    string_agg(vector_send(v.embedding), ''::bytea) AS vectors
+FROM vectors v
 WHERE v.model_id = %(model_id)s
   AND v.text_hash = ANY(ARRAY(
       SELECT substr(%(text_hashes)s::bytea, n * 32 - 31, 32)

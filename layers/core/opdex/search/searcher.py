@@ -18,6 +18,7 @@ from opdex.observability import Latency, logger, measure
 from opdex.ranking.parts import PARTS, Part
 from opdex.ranking.ranker import Query, Ranked, rank
 from opdex.ranking.scope import Scope
+from opdex.search.held_vectors import HeldVectors, Publication
 from opdex.search.highlights import highlights, query_stems
 from opdex.search.models import FoundOperation, Ranking, SearchAnswer, SearchRequest
 from opdex.search.query_vectors import QueryVectors
@@ -43,6 +44,7 @@ class Searcher:
         self._database = database
         self._embedder = embedder
         self._segments = SegmentCache(cache_bytes)
+        self._held_vectors = HeldVectors(cache_bytes)
         self._query_vectors = QueryVectors()
 
     def search(self, request: SearchRequest) -> SearchAnswer:
@@ -59,7 +61,7 @@ class Searcher:
             vectors, note = self._embed(query, parts)
             with self._database.transaction() as connection:
                 connection.execute(_SQL["snapshot"])
-                return _Search(connection, request, self._segments).answer(parts, vectors, note)
+                return _Search(connection, request, self._segments, self._held_vectors).answer(parts, vectors, note)
 
     def _embed(self, query: Query, parts: Sequence[Part]) -> tuple[_Vectors | None, str | None]:
         if "semantic" not in parts:
@@ -82,10 +84,13 @@ class Searcher:
 class _Search:
     """One search in its transaction."""
 
-    def __init__(self, connection: Connection, request: SearchRequest, segments: SegmentCache) -> None:
+    def __init__(
+        self, connection: Connection, request: SearchRequest, segments: SegmentCache, held_vectors: HeldVectors
+    ) -> None:
         self._connection = connection
         self._request = request
         self._segments = segments
+        self._held_vectors = held_vectors
 
     def answer(self, parts: tuple[Part, ...], vectors: _Vectors | None, note: str | None) -> SearchAnswer:
         model = find_model(self._connection, vectors.identity) if vectors else None
@@ -109,10 +114,10 @@ class _Search:
             waiting = sum(not spec["is_indexed"] for spec in specs)
             note = _waiting_note(waiting)
             if model and waiting < len(specs):
-                indexed = np.repeat(
-                    np.array([spec["is_indexed"] for spec in specs], bool), [segment.count for segment in segments]
+                published = [_publication(spec, model.id) for spec in specs]
+                similarities = StoredSimilarities(
+                    self._connection, scope, published, passing, model.id, vectors.of_texts, self._held_vectors
                 )
-                similarities = StoredSimilarities(self._connection, scope, indexed, passing, model.id, vectors.of_texts)
         used, parts = _used(parts, similarities is not None or (vectors is not None and not specs), self._request)
         query = Query.of(self._request.q, parts)
         ranked = self._rank(query, scope, passing, similarities, parts)
@@ -174,6 +179,12 @@ class _Search:
             )
             for operation, hit in zip(operations, shown, strict=False)
         ]
+
+
+def _publication(spec: dict[str, Any], model_id: int) -> Publication | None:
+    if not spec["is_indexed"]:
+        return None
+    return Publication(model_id, (spec["origin_spec_id"], spec["origin_revision"]), spec["version"])
 
 
 def _used(parts: tuple[Part, ...], has_vectors: bool, request: SearchRequest) -> tuple[Ranking, tuple[Part, ...]]:

@@ -1,4 +1,4 @@
-"""The cosines between a query and the operations' vectors, as Postgres has them."""
+"""The cosines between a query and the operations' vectors, as Postgres has them or as they are held."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from opdex.embedding.contract import Vector
 from opdex.ranking.fusion import Columns
 from opdex.ranking.scope import Scope
 from opdex.ranking.segment import text_prefixes
+from opdex.search.held_vectors import HeldVectors, Publication, Vectors
 
 _SQL = load_statements("opdex.search", "search.sql")
 
@@ -22,21 +23,29 @@ _MORE = 4
 
 
 class StoredSimilarities:
-    """The cosines over one scope, in one transaction. ``indexed``: which operations' specs the model has published."""
+    """The cosines over one scope, in one transaction. ``published``: what the model has of each segment; None where it
+    has published nothing."""
 
     def __init__(
         self,
         connection: Connection,
         scope: Scope,
-        indexed: NDArray[np.bool_],
+        published: Sequence[Publication | None],
         passing: NDArray[np.bool_],
         model_id: int,
         vectors: Sequence[Vector],
+        held: HeldVectors,
     ) -> None:
         self._connection = connection
         self._scope = scope
-        self._indexed = indexed
-        self._passing = passing & indexed
+        self._published = published
+        self._indexed = np.repeat(
+            np.array([publication is not None for publication in published], bool),
+            [segment.count for segment in scope.segments],
+        )
+        self._passing = passing & self._indexed
+        self._vectors = np.array(vectors, np.float32)
+        self._held = held
         self._values: Mapping[str, Any] = {
             "model_id": model_id,
             "vectors": [PgVector(vector).to_text() for vector in vectors],
@@ -79,11 +88,38 @@ class StoredSimilarities:
     def cosines(self, numbers: NDArray[np.intp]) -> Columns:
         """Return a row an operation and a column a text; NaN where the operation has no published vector."""
         cosines = np.full((len(numbers), self._columns), np.nan, np.float32)
-        places = np.flatnonzero(self._indexed[numbers])
-        if len(places):
-            hashes = self._scope.text_hashes(numbers[places])
-            cosines[places] = self._measured(np.frombuffer(hashes, np.uint8).reshape(-1, 32))
+        asked = self._indexed[numbers]
+        which = np.searchsorted(self._scope.starts, numbers, "right") - 1
+        # Of a segment that is searched in part, too few of the held vectors would be looked at.
+        segments, counts = np.unique(which[asked], return_counts=True)
+        for segment, count in zip(segments.tolist(), counts.tolist(), strict=True):
+            vectors = self._held_vectors(segment) if count >= self._scope.segments[segment].count / 2 else None
+            if vectors is not None:
+                inside = which == segment
+                cosines[inside] = _products(vectors, self._vectors)[numbers[inside] - self._scope.starts[segment]]
+                asked &= ~inside
+        if asked.any():
+            hashes = self._scope.text_hashes(numbers[asked])
+            cosines[asked] = self._measured(np.frombuffer(hashes, np.uint8).reshape(-1, 32))
         return cosines
+
+    def _held_vectors(self, segment: int) -> Vectors | None:
+        """Return a segment's vectors where they are held."""
+        publication = self._published[segment]
+        assert publication is not None  # noqa: S101 - only what is published is asked for
+        hashes = self._scope.segments[segment].text_hashes
+        return self._held.of(publication, len(hashes) * self._vectors[0].nbytes, lambda: self._read(hashes))
+
+    def _read(self, hashes: NDArray[np.uint8]) -> Vectors:
+        texts, which = np.unique(text_prefixes(hashes), return_inverse=True)
+        vectors = np.full((len(texts), self._vectors.shape[1]), np.nan, np.float32)
+        row = self._row("vectors", {"text_hashes": hashes.tobytes()})
+        if row["vectors"] is not None:
+            # Each begins with its dimension and a number that means nothing.
+            sent = np.dtype([("head", "V4"), ("vector", ">f4", (vectors.shape[1],))])
+            found = np.searchsorted(texts, np.frombuffer(row["texts"], "<u8"))
+            vectors[found] = np.frombuffer(row["vectors"], sent)["vector"]
+        return vectors[which]
 
     def _measured(self, hashes: NDArray[np.uint8]) -> Columns:
         texts, which = np.unique(text_prefixes(hashes), return_inverse=True)
@@ -100,3 +136,8 @@ class StoredSimilarities:
         self.seconds += time.monotonic() - began
         assert row is not None  # noqa: S101 - each of the statements answers one row
         return row
+
+
+def _products(vectors: Vectors, queries: Vectors) -> Columns:
+    """Return the inner products. A matrix product would not give twins the same one to the last bit."""
+    return np.stack([np.einsum("ij,j->i", vectors, query) for query in queries], axis=1)
