@@ -12,6 +12,8 @@ POSTGRES16 := .tools/postgres16/pgserver/pginstall/bin
 CHECKOV := .tools/checkov/.ready
 MUTANTS := .tools/mutants/.ready
 LOCALSTACK := .tools/localstack/.ready
+# Two processes: in one the running systems, in the other all else (tests/conftest.py).
+IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 PYTHON3 = $(shell command -v python3.13 || command -v python3)
 NO_PYTHON = { echo "Opdex needs Python 3.13: install it, so that python3.13 is on PATH." >&2; exit 1; }
 
@@ -42,7 +44,7 @@ key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends
 
 test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator, and hold the bounds of branch coverage
 	rm -rf .coverage
-	$(PYTHON) -m coverage run -m pytest
+	$(PYTHON) -m coverage run -m pytest $(IN_TWO)
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report --fail-under=90
 	$(PYTHON) -m coverage report --fail-under=98 --include="layers/core/opdex/jobs/*,layers/core/opdex/indexing/*"
@@ -53,7 +55,7 @@ test-localstack: $(READY) $(if $(LOCALSTACK_ENDPOINT),,$(LOCALSTACK))  ## Run th
 # All of tests/integration but what starts servers itself, which would be of the other release, and the index over
 # vectors, whose half precision is younger than the pgvector of that wheel.
 oldest: $(READY) $(POSTGRES16)  ## Run the tests of the SQL on the oldest Postgres that a wheel has, 16.2 (x86-64)
-	OPDEX_POSTGRES=$(POSTGRES16) $(PYTHON) -m pytest tests/integration $(addprefix --ignore tests/integration/test_,embedded_postgres.py near_vectors.py) -k "not by_index"
+	OPDEX_POSTGRES=$(POSTGRES16) $(PYTHON) -m pytest $(IN_TWO) tests/integration $(addprefix --ignore tests/integration/test_,embedded_postgres.py near_vectors.py) -k "not by_index"
 
 check: $(READY) $(CHECKOV)  ## Check the sources, side by side; CHECK= names some, AUDIT=required wants the audit done
 	@$(PYTHON) -m checks $(CHECK)

@@ -10,11 +10,21 @@ from hypothesis import HealthCheck, settings
 from tests.integration.engine import Engine
 from tests.migrated_server import EMPTY, MigratedServer, started_server
 
+_E2E = Path(__file__).with_name("e2e")
+
 # No test fails by the time that it takes: machines are slow at times.
 settings.register_profile(
     "untimed", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, running systems take turns, and the tests of a file share what they started."""
+    for item in items:
+        group = "e2e" if _E2E in item.path.parents else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

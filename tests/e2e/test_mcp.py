@@ -13,6 +13,8 @@ from mcp_types import CallToolResult
 from tests.e2e.system import PROJECT, System
 from tests.mcp_client import as_agent
 
+pytestmark = pytest.mark.localstack
+
 _LIBRARY = PROJECT / "docs" / "examples" / "library.yaml"
 
 
