@@ -33,6 +33,12 @@ class Run:
         """The catalog that holds the documents of the sets."""
         return catalog_id(self.sets)
 
+    @property
+    def sections(self) -> list[tuple[str, tuple[QuerySet, ...]]]:
+        """The parts that the run is reported in, by name: its whole and, where it pools several sets, each of these."""
+        pooled = [(f"{queries.name} (pooled)", (queries,)) for queries in self.sets]
+        return [(self.name, self.sets), *(pooled if len(self.sets) > 1 else ())]
+
     def questions(self) -> Iterable[tuple[QuerySet, int, str, str]]:
         """Yield (set, number of the query in it, document, query)."""
         for queries in self.sets:

@@ -1,16 +1,15 @@
-"""Scores of what was ranked, by the corpus' own scorer, with intervals by bootstrap."""
+"""Scores of what was ranked, by the corpus' own scorer."""
 
 import importlib.util
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from statistics import mean
+from statistics import fmean
 from typing import Any
 
 METRICS = ("R@5", "R@10", "R@20", "MRR", "nDCG@10")
-_SAMPLES = 2000
 
-type Scores = list[dict[str, float]]  # one a query, in the order of the run
+type Figures = Mapping[str, float]  # by metric
+type Scores = list[dict[str, float]]  # those of each query, in the order of the run
 
 
 class Scorer:
@@ -40,13 +39,11 @@ class Scorer:
         return scored
 
 
+def column(scores: Scores, metric: str) -> list[float]:
+    """Return one metric of each query."""
+    return [score[metric] for score in scores]
+
+
 def means(scores: Scores) -> dict[str, float]:
     """Return the mean of each metric."""
-    return {metric: mean(score[metric] for score in scores) for metric in METRICS}
-
-
-def interval(values: Sequence[float], seed: int = 1) -> tuple[float, float]:
-    """Return the 95 % interval of a mean, by bootstrap; of differences of pairs it is that of the paired difference."""
-    draw = random.Random(seed)
-    drawn = sorted(mean(draw.choices(values, k=len(values))) for _ in range(_SAMPLES))
-    return drawn[int(_SAMPLES * 0.025)], drawn[int(_SAMPLES * 0.975) - 1]
+    return {metric: fmean(column(scores, metric)) for metric in METRICS}
