@@ -26,3 +26,16 @@ def test_deadline_is_whole_only_when_hardly_any_time_has_gone(monkeypatch: pytes
 
     now[0] = 108.0
     assert not deadline.leaves_room()
+
+
+@pytest.mark.parametrize(("gone", "is_whole", "has_room"), [(8, True, True), (9, False, True), (33.75, False, False)])
+def test_deadline_is_not_whole_and_leaves_no_room_from_its_very_bounds_on(
+    monkeypatch: pytest.MonkeyPatch, gone: float, is_whole: bool, has_room: bool
+) -> None:
+    now = [128.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    deadline = Deadline(lambda: 50_000)  # 45 s of work: 36 and 11.25 s before their end
+
+    now[0] += gone
+
+    assert (deadline.is_nearly_whole(), deadline.leaves_room()) == (is_whole, has_room)

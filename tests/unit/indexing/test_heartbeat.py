@@ -18,7 +18,7 @@ def test_lease_is_lost_when_no_renewal_was_confirmed_in_time(monkeypatch: pytest
     now[0] = 154.0
     clock.require_held()
     now[0] = 155.0
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLost, match=r"^The lease ran out before a renewal was confirmed\.$"):
         clock.require_held()
 
 
@@ -30,3 +30,5 @@ def test_lease_is_cut_when_the_invocation_ends_before_it(monkeypatch: pytest.Mon
     assert clock.lease_seconds() == 30.0
     now[0] = 125.0
     assert clock.lease_seconds() == pytest.approx(15.0)
+    now[0] = 150.0
+    assert clock.lease_seconds() == 0.1, "the database takes no lease that has ended"
