@@ -1,17 +1,23 @@
 """One slice after another, from upload to publication, on a real database."""
 
 import logging
+import re
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 
-from opdex.database import Database
+from opdex.database import Connection, Database
 from opdex.embedding.registry import RegisteredModel, register_model, settle_dimension
-from opdex.errors import LeaseLost
-from opdex.jobs import leases
-from tests.integration.engine import Engine, ScriptedEmbedder, things, wait_until
+from opdex.errors import LeaseLost, ProviderFailed
+from opdex.indexing.deadline import Deadline
+from opdex.indexing.worker import Worker
+from opdex.jobs import enqueue, events, leases, watches
+from opdex.jobs.wakeups import WakeUp
+from opdex.observability import logger
+from opdex.settings import EmbedSettings
+from tests.integration.engine import CATALOG, Engine, ScriptedEmbedder, things, wait_until
 
 
 def _model(engine: Engine) -> RegisteredModel:
@@ -40,6 +46,11 @@ def test_job_is_published_when_all_texts_are_embedded(engine: Engine) -> None:
     assert (status.embedding_count, status.operation_count, status.embedded_so_far) == (10, 10, None)
     assert sorted(engine.embedder.texts) == sorted(set(engine.embedder.texts))
     assert len(engine.embedder.texts) == 10
+    details = {event.event: event.detail for event in job.events}
+    assert details["enqueued"] == {"kind": "spec_write", "reembed": False}
+    assert details["planned"] == {"revision": 1, "operations": 10, "embedded": 0}
+    chunks = [event.detail for event in job.events if event.event == "chunk"]
+    assert sum(chunk["texts"] for chunk in chunks) == chunks[-1]["embedded_so_far"] == 10
 
 
 def test_status_ticks_up_when_three_chunks_take_100_ms_each(engine: Engine) -> None:
@@ -216,8 +227,9 @@ def test_nothing_is_written_when_the_lease_was_rotated(engine: Engine) -> None:
         lambda c: leases.fail(c, held, error, parked=True),
     ]
     for write in late_writes:
-        with pytest.raises(LeaseLost):
+        with pytest.raises(LeaseLost) as lost:
             engine.transact(write)
+        assert lost.value.details == {"job_id": job_id}
     assert engine.transact(lambda c: leases.retry_later(c, held, error, 5)) is None
 
     assert engine.sql("SELECT * FROM jobs") == before
@@ -391,6 +403,7 @@ def test_duplicate_enqueue_opens_no_second_job_when_one_is_open(engine: Engine) 
     assert engine.sql("SELECT id, revision, operation_count FROM jobs") == [
         {"id": first, "revision": 2, "operation_count": 7}
     ]
+    assert (engine.job(first).events[-1].event, engine.job(first).events[-1].detail) == ("upgraded", {"reembed": False})
 
 
 def test_old_revision_stays_published_when_the_new_one_is_under_way(engine: Engine) -> None:
@@ -408,3 +421,175 @@ def test_old_revision_stays_published_when_the_new_one_is_under_way(engine: Engi
 
     assert set(seen) == {(6, 8)}
     assert engine.status("users").embedding_count == 8
+
+
+def _prepared(engine: Engine) -> set[str]:
+    """Return the names of the engine's statements that its connection has planned."""
+
+    def shape(statement: str) -> str:
+        return re.sub(r"%\(\w+\)s|\$\d+", "?", statement)
+
+    planned = {shape(row["statement"]) for row in engine.sql("SELECT statement FROM pg_prepared_statements")}
+    modules = (enqueue, events, leases, watches)
+    return {name for module in modules for name, text in module._SQL.items() if shape(text) in planned}
+
+
+def test_statements_of_every_job_are_planned_once_when_a_connection_stays(engine: Engine) -> None:
+    read = EmbedSettings(database_url=engine.settings.database_url, embed_queue_url="unused")
+    worker = Worker(read, engine.database, engine.embedder, engine.wake_ups)
+    first = engine.job_id("users", things(1))
+    assert _prepared(engine) >= {"open", "unpark", "log_event"}
+    engine.job_id("users", things(2))
+    assert "renew_open" in _prepared(engine)
+
+    worker.handle(WakeUp(job_id=first), Deadline(lambda: 60_000))
+    assert _prepared(engine) >= {"waiting", "expire", "hold_vectors", "publish_ready", "claim", "planned"}
+    assert _prepared(engine) >= {"watched", "next_ready", "record_progress", "surroundings", "publish"}
+
+    again = engine.transact(lambda c: enqueue.reembed(c, CATALOG, "users"))
+    engine.transact(lambda c: enqueue.cancel(c, again.job_id))
+    engine.transact(lambda c: enqueue.retry(c, again.job_id))
+    assert _prepared(engine) >= {"lock_spec", "lock_spec_by_id"}
+
+
+def test_claim_knows_no_standing_when_its_revision_came_too_late_to_be_seen(engine: Engine) -> None:
+    engine.job_id("users", things(2))
+    seen = _claim(engine).standing
+    assert seen is not None
+    assert (seen.revision, seen.operation_count, seen.fresh_after) == (1, 2, None)
+
+    engine.job_id("others", things(2))
+    engine.sql("UPDATE specs SET current_revision = 2 WHERE spec_name = 'others'")
+    assert _claim(engine).standing is None
+
+
+def test_standing_is_read_once_when_it_came_with_the_claim(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.job_id("users", things(1))
+    engine.worker().handle()
+    engine.transact(lambda c: enqueue.reembed(c, CATALOG, "users"))
+    read: list[leases.Claim] = []
+    read_standing = leases.read_standing
+
+    def reading(connection: Connection, held: leases.Claim) -> leases.Standing:
+        read.append(held)
+        return read_standing(connection, held)
+
+    monkeypatch.setattr(leases, "read_standing", reading)
+    engine.embedder.script = lambda texts: read.clear() if not read else pytest.fail("read before the first call")
+
+    assert engine.worker().outcomes() == ["published"]
+    assert len(read) == 1, "to publish"
+
+
+def test_jobs_that_miss_nothing_share_a_commit_when_they_are_quick(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second", "third"):
+        engine.job_id(name, things(6))
+    engine.worker().handle()
+    monkeypatch.setattr("opdex.indexing.worker._TAKE_SECONDS", 60.0)
+    with engine.database.transaction() as c:
+        for row in c.execute("SELECT id FROM specs").fetchall():
+            enqueue.enqueue(c, row["id"], "manual_retry")
+
+    assert engine.worker().outcomes() == ["published"] * 3
+
+    commits = engine.sql("SELECT DISTINCT completed_at FROM jobs WHERE kind = 'manual_retry'")
+    assert len(commits) == 1
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(60.0, 1), (0.0, 4)])
+def test_lapsed_leases_are_looked_for_now_and_then_when_a_wake_up_works_off_many_jobs(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, seconds: float, looks: int
+) -> None:
+    for name in ("first", "second", "third"):
+        engine.job_id(name, things(1, name))
+    looked: list[int] = []
+    monkeypatch.setattr("opdex.indexing.worker._EXPIRE_EVERY_SECONDS", seconds)
+    monkeypatch.setattr(leases, "expire_leases", lambda connection, max_attempts: looked.append(max_attempts))
+
+    assert engine.worker(max_attempts=4).outcomes() == ["published"] * 3
+    assert looked == [4] * looks
+
+
+def test_worker_calls_as_often_at_once_as_its_setting_or_its_provider_allows(engine: Engine) -> None:
+    engine.embedder.calls_in_flight = 3
+
+    assert engine.worker().pace.calls_in_flight == 3
+    assert engine.worker(embedding_calls_in_flight=2).pace.calls_in_flight == 2
+
+
+def test_worker_stops_when_its_job_needs_more_time_than_is_left_to_it(engine: Engine) -> None:
+    engine.job_id("users", things(8))
+    worker = engine.worker()
+    worker.pace.measured(1, 1.0, 1)
+    worker.pace.next_chunk(["text"], engine.embedder.batch_limits, under_way=0, time_left=100.0, target_seconds=5.0)
+
+    (result,) = worker.handle(seconds=1.4)
+
+    assert (result.outcome, result.wake_in) == ("yielded", 0)
+    assert engine.embedder.calls == []
+
+
+def test_length_of_a_slice_is_logged_to_the_millisecond(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.job_id("users", things(1))
+
+    class Ticking:
+        now = 1000.0
+
+        def monotonic(self) -> float:
+            self.now += 0.1234567
+            return self.now
+
+    monkeypatch.setattr("opdex.indexing.worker.time", Ticking())
+    with caplog.at_level(logging.INFO, logger="opdex"):
+        engine.worker().handle()
+
+    (ended,) = [record for record in caplog.records if record.message == "slice ended"]
+    assert vars(ended)["seconds"] == 0.123
+
+
+def test_lines_and_messages_of_a_job_carry_its_ids_when_it_is_worked_on(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = engine.job_id("first", things(4)), engine.job_id("second", things(2, "other"))
+    twin = engine.job_id("twin", things(2))
+    engine.sql("UPDATE jobs SET correlation_id = 'work-of-' || spec_name")
+    keys: list[dict[str, object]] = []
+
+    def fail_once(texts: Sequence[str]) -> None:
+        engine.embedder.script = lambda texts: None
+        keys.append(dict(logger.get_current_keys()))
+        raise ProviderFailed
+
+    engine.embedder.script = fail_once
+    with caplog.at_level(logging.INFO, logger="opdex"):
+        assert engine.worker().outcomes() == ["retried", "published", "published"]
+        engine.sql("UPDATE jobs SET ready_at = now()")
+        engine.worker().handle()
+
+    ids = {"correlation_id": "work-of-first", "job_id": first, "slice": 1, "attempt": 1}
+    assert [{name: each[name] for name in ids} for each in keys] == [ids]
+    names = {first: "work-of-first", second: "work-of-second", twin: "work-of-twin"}
+    assert {(wake_up.job_id, wake_up.correlation_id) for wake_up, _ in engine.wake_ups.sent} <= set(names.items())
+    kinds = {(wake_up.kind, wake_up.job_id) for wake_up, _ in engine.wake_ups.sent}
+    assert kinds >= {("lease", first), ("ready", first), ("ready", second)}
+
+
+def test_ids_of_a_job_are_logged_when_it_is_published_with_its_claim(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.job_id("users", things(2))
+    engine.worker().handle()
+    (spec,) = engine.sql("SELECT id FROM specs")
+    job_id = engine.transact(lambda c: enqueue.enqueue(c, spec["id"], "manual_retry")).job_id
+    engine.sql("UPDATE jobs SET correlation_id = 'asked-for'")
+    monkeypatch.setattr(leases, "publish_ready", lambda *_: None)  # as it was a moment before
+
+    with caplog.at_level(logging.INFO, logger="opdex"):
+        assert engine.worker().outcomes() == ["published"]
+
+    (line,) = [record for record in caplog.records if record.message == "published, nothing missing"]
+    assert (vars(line)["job_id"], vars(line)["correlation_id"]) == (job_id, "asked-for")

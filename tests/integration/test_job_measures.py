@@ -170,6 +170,24 @@ def test_written_texts_are_wasted_when_another_worker_has_written_them_meanwhile
     assert figures("TextsWasted") == [0, 1]
 
 
+def test_texts_wasted_before_an_upload_came_are_measured_when_it_was_worked_off_too(
+    engine: Engine, figures: Figures
+) -> None:
+    engine.job_id("users", things(1))
+
+    def write_elsewhere_and_upload(texts: Sequence[str]) -> None:
+        engine.embedder.script = lambda texts: None
+        engine.job_id("twin", things(1))
+        engine.worker().handle()
+        engine.job_id("users", things(1, "newer"))
+
+    engine.embedder.script = write_elsewhere_and_upload
+
+    assert engine.worker().outcomes() == ["published"]
+    assert figures("TextsWasted") == [0, 1]
+    assert figures("TextsEmbedded") == [1, 2]
+
+
 def test_lost_leases_are_measured_when_workers_vanished(engine: Engine, figures: Figures) -> None:
     for name in ("one", "two"):
         engine.job_id(name, things(1, name))

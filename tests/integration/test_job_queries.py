@@ -152,15 +152,25 @@ def test_client_is_told_by_name_when_what_it_asks_for_cannot_be(engine: Engine) 
 def test_operations_of_all_deleted_specs_go_when_they_take_many_batches(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "_OPERATIONS", 2)
-    names = ["a", "b", "c", "d", "e"]
+    names = ["a", "b", "c", "d", "e", "f", "g"]
     for name in names:
         engine.job_id(name, things(3, name))
     for name in (*names[:2], *names[3:]):
         engine.transact(lambda c, name=name: delete_spec(c, CATALOG, name))  # type: ignore[misc]
+    batches: list[str] = []
 
-    assert apply_retention(engine.database, days=14, seconds=60).operations == 12
+    class Noting(dict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            if name == "operations_after":
+                batches.append(name)
+            return super().__getitem__(name)
+
+    monkeypatch.setattr(retention, "_SQL", Noting(retention._SQL))
+    monkeypatch.setattr(retention, "_OPERATIONS", 3)
+
+    assert apply_retention(engine.database, days=14, seconds=60).operations == 18
     assert len(engine.sql("SELECT path FROM operations")) == 3
+    assert len(batches) == 3, "two full ones, and one more"
 
 
 def test_health_is_all_zero_when_a_catalog_has_no_spec(engine: Engine) -> None:

@@ -168,6 +168,27 @@ def test_heartbeat_renews_on_a_new_connection_when_its_own_was_cut(
     wait_until(lambda: len(engine.sql("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")) == 1)
 
 
+def test_heartbeat_keeps_no_process_alive_and_ends_quietly_when_the_database_stays_away(
+    engine: Engine, held: leases.Claim, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = threading.Event()
+
+    def refuse() -> Connection:
+        refused.set()
+        raise DatabaseUnavailable
+
+    _shorten_lease(engine)
+    with _beating(engine, held, other):
+        wait_until(lambda: _lease_is_renewed(engine))
+        monkeypatch.setattr(other, "connect", refuse)
+        engine.sql(
+            """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"""
+        )
+        assert refused.wait(10)
+        assert [thread.daemon for thread in threading.enumerate() if thread.name == "heartbeat"] == [True]
+
+
 def test_heartbeat_ends_and_says_so_when_the_job_was_cancelled(
     engine: Engine, held: leases.Claim, other: Database
 ) -> None:
@@ -193,6 +214,35 @@ def test_walk_through_vectors_ends_when_a_whole_batch_is_still_needed(
 
     assert apply_retention(engine.database, days=14, seconds=60).vectors == 0
     assert asked.count("vectors_after") <= 2, "the one from a random key, and the one from the beginning"
+
+
+def test_vectors_go_wherever_they_are_when_each_batch_has_some_that_are_needed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.job_id("users", things(12))
+    engine.worker().handle()
+    engine.sql("UPDATE vectors SET made_at = made_at - interval '15 days'")
+    engine.sql("""
+        WITH keys AS (SELECT text_hash, row_number() OVER (ORDER BY text_hash) AS place FROM vectors)
+        DELETE FROM stored_operations WHERE text_hash IN (SELECT text_hash FROM keys WHERE place IN (1, 5, 9))
+    """)
+    monkeypatch.setattr(retention, "_VECTORS", 4)
+    monkeypatch.setattr("os.urandom", bytes)  # begins with the first key
+    asked: list[str] = []
+    monkeypatch.setattr(retention, "_SQL", _Noting(retention._SQL, asked))
+
+    assert apply_retention(engine.database, days=14, seconds=60).vectors == 3
+    assert asked.count("vectors_after") == 5, "three batches, their end, and one from the beginning"
+
+
+def test_vectors_go_when_the_walk_began_behind_them(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.job_id("users", things(3))
+    engine.worker().handle()
+    engine.sql("UPDATE vectors SET made_at = made_at - interval '15 days'")
+    engine.sql("DELETE FROM stored_operations")
+    monkeypatch.setattr("os.urandom", lambda count: b"\xff" * count)
+
+    assert apply_retention(engine.database, days=14, seconds=60).vectors == 3
 
 
 def test_new_job_is_opened_when_the_open_one_ends_between_two_statements(

@@ -287,6 +287,7 @@ def test_operation_is_named_when_its_text_outlasts_two_whole_slices(engine: Engi
     job = engine.job(job_id)
     assert job.error_code == "text_too_slow"
     assert job.last_error.startswith("GET /things/0: ")
+    assert job.next_try_at is not None
 
 
 def test_job_succeeds_when_the_queue_takes_no_message(engine: Engine) -> None:
@@ -399,6 +400,7 @@ def test_wake_up_of_a_claim_claims_again_when_its_job_was_handed_back(engine: En
     wake_up = WakeUp(kind="lease", job_id=held.job_id, lease_token=str(held.lease_token))
 
     assert engine.worker().outcomes(wake_up=wake_up) == ["published"]
+    assert engine.wake_ups.sent[0] == (wake_up.model_copy(update={"round": 1}), 5.0), "should another worker die"
 
 
 def test_wake_up_of_a_claim_ends_when_its_job_has_ended(engine: Engine) -> None:
@@ -559,6 +561,39 @@ def test_slice_makes_room_when_shorter_jobs_wait_and_it_has_had_its_turn(engine:
     assert engine.wake_ups.of_kind("ready").count((large, 0)) == 1, "as the sibling of the last short one alone"
 
 
+def test_slice_goes_on_when_a_shorter_job_waits_and_it_has_not_had_its_turn(engine: Engine) -> None:
+    engine.job_id("large", things(20))
+
+    def upload_another(texts: Sequence[str]) -> None:
+        if len(engine.embedder.calls) == 1:
+            engine.job_id("short", things(1, "other"))
+
+    engine.embedder.script = upload_another
+
+    assert engine.worker(make_room_seconds=60.0).outcomes() == ["published", "published"]
+    ended = engine.sql("SELECT spec_name FROM jobs ORDER BY completed_at")
+    assert [row["spec_name"] for row in ended] == ["large", "short"]
+
+
+def test_job_is_published_when_another_worker_is_throttled_during_its_last_call(engine: Engine) -> None:
+    engine.job_id("users", things(1))
+
+    def throttle_elsewhere(texts: Sequence[str]) -> None:
+        engine.sql("INSERT INTO cool_downs VALUES ('scripted', now() + interval '60 seconds', 1, 'busy')")
+
+    engine.embedder.script = throttle_elsewhere
+
+    assert engine.worker().outcomes() == ["published"]
+
+
+def test_strikes_are_forgotten_when_a_single_text_is_answered(engine: Engine) -> None:
+    engine.job_id("users", things(1))
+    engine.sql("INSERT INTO cool_downs VALUES ('scripted', now() - interval '1 second', 4, 'busy')")
+
+    assert engine.worker().outcomes() == ["published"]
+    assert engine.sql("SELECT strikes FROM cool_downs") == []
+
+
 def test_slice_goes_on_when_only_a_longer_job_waits(engine: Engine) -> None:
     engine.job_id("first", things(60))
     engine.job_id("longer", things(70, "other"))
@@ -574,6 +609,7 @@ def test_first_answer_of_another_length_is_overruled_when_nothing_is_published_y
     job_id = engine.job_id("users", things(12))
 
     assert engine.worker(embedder).outcomes() == ["retried"]
+    assert "answers vectors of 8 dimensions where 5 are stored" in engine.job(job_id).last_error
     engine.sql("UPDATE jobs SET ready_at = now()")
     assert engine.worker(embedder).outcomes() == ["published"]
 

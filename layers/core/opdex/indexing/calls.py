@@ -73,8 +73,8 @@ class Calls:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Where the slice must stop at once, nobody waits for what nobody may write.
-        self._threads.shutdown(wait=kind is None, cancel_futures=True)
+        # Where the slice must stop at once, nobody waits for what nobody may write; elsewhere nothing is under way.
+        self._threads.shutdown(wait=False)
 
     @property
     def under_way(self) -> int:

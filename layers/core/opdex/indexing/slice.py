@@ -97,7 +97,7 @@ class Slice:
         self._clock = clock
         self._deadline = deadline
         self._tell: Callable[[], None] | None = tell
-        self._asked_at = time.monotonic()
+        self._asked_at: float  # when the newest transaction began
         self._texts_embedded = 0
         self._texts_paid_for = 0
         self._texts_written = 0

@@ -176,7 +176,7 @@ def plan_or_publish(
     while True:
         standing = standing or read_standing(connection, held)
         values = {**held.fence, **asdict(standing), "spec_id": held.spec_id, "model_id": model.id}
-        rows = connection.execute(_SQL["missing_texts"], values).fetchall() if standing.operation_count else []
+        rows = connection.execute(_SQL["missing_texts"], values).fetchall()
         missing = tuple(MissingText(**row) for row in rows)
         if not missing and connection.execute(_SQL["publish"], values, prepare=True).fetchone() is not None:
             return None
