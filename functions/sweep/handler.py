@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from opdex.catalog.refresh import refresh_due
-from opdex.catalog.segments import rebuild_segments
+from opdex.catalog.segments import forget_segments, rebuild_segments
 from opdex.catalog.sources import Sources
 from opdex.database import Database
 from opdex.embedding import make_embedder
@@ -82,9 +82,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     for name, metric in _METRIC_OF.items():
         measure(metric, counts[name])
     # Last, and after the metrics: the time-out of a pass that has very much to make takes nothing else with it.
-    counts["rebuilt_segments"] = rebuild_segments(
-        database, Limits.of(settings), seconds=seconds_left() - _LAST_REFRESH_SECONDS
-    )
+    rebuilt = rebuild_segments(database, Limits.of(settings), seconds=seconds_left() - _LAST_REFRESH_SECONDS)
+    measure("SegmentsRebuilt", rebuilt.segments)
+    measure("SegmentsFailed", rebuilt.failures)
+    counts["rebuilt_segments"], counts["failed_segments"] = rebuilt.segments, rebuilt.failures
+    counts["forgotten_segments"] = forget_segments(database, seconds=seconds_left() - _LAST_SECONDS)
     counts["indexed_models"] = index_vectors(database, seconds=seconds_left() - _LAST_SECONDS)
     logger.info("swept", extra=counts)
     return counts

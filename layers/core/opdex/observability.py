@@ -22,6 +22,7 @@ type Count = Literal[
     "ProviderThrottles", "ProviderFailures", "WakeUpsFailed",
     "SpecsRefreshed", "RefreshesFailed", "SweptUnparked", "SweptGaps", "SweptWoken",
     "SweptForgottenJobs", "SweptForgottenRevisions", "SweptForgottenOperations", "SweptForgottenVectors",
+    "SegmentsRebuilt", "SegmentsFailed",
 ]  # fmt: skip
 type Duration = Literal["ProviderSeconds", "BilledSeconds", "OldestReadyJobAge"]
 type Latency = Literal[

@@ -60,7 +60,8 @@ class FoundOperation(ListedOperation):
 
 
 class SearchAnswer(BaseModel):
-    """Best first. ``ranking`` is the one that was used; ``note`` says why it is not the one that was asked for.
+    """Best first. ``ranking`` is the one that was used; ``note`` says why it is not the one that was asked for, and
+    what was left out.
 
     ``has_more``: there are more than were asked for.
     """

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opdex.catalog.models import ListedOperation
+from opdex.catalog.segments import Origin
 from opdex.database import Connection, Transactions, load_statements
 from opdex.embedding.contract import Embedder, ModelIdentity, Vector
 from opdex.embedding.registry import find_model
@@ -40,10 +41,16 @@ class _Vectors:
 class Searcher:
     """Searches; holds what stays good between searches. Not for use by two threads at once."""
 
-    def __init__(self, database: Transactions, embedder: Callable[[], Embedder], cache_bytes: int) -> None:
+    def __init__(
+        self,
+        database: Transactions,
+        embedder: Callable[[], Embedder],
+        cache_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         self._embedder = embedder
-        self._segments = SegmentCache(cache_bytes)
+        self._segments = SegmentCache(cache_bytes, clock)
         self._held_vectors = HeldVectors(cache_bytes)
         self._query_vectors = QueryVectors()
 
@@ -94,7 +101,7 @@ class _Search:
 
     def answer(self, parts: tuple[Part, ...], vectors: _Vectors | None, note: str | None) -> SearchAnswer:
         model = find_model(self._connection, vectors.identity) if vectors else None
-        specs = self._connection.execute(
+        visible = self._connection.execute(
             _SQL["scope"],
             {
                 "catalogs": list(self._request.catalogs) or None,
@@ -102,9 +109,11 @@ class _Search:
                 "model_id": model.id if model else None,
             },
         ).fetchall()
-        segments = self._segments.segments(
-            self._connection, [(spec["origin_spec_id"], spec["origin_revision"]) for spec in specs]
-        )
+        loaded = self._segments.load(self._connection, map(_origin, visible))
+        specs = [spec for spec in visible if _origin(spec) in loaded.segments]
+        left_out = [_origin(spec) for spec in visible if _origin(spec) not in loaded.segments]
+        unready = sum(origin in loaded.unready for origin in left_out)
+        segments = [loaded.segments[_origin(spec)] for spec in specs]
         scope = Scope(segments)
         passing = scope.passing(self._request.method, self._request.tag, self._request.deprecated)
         similarities = None
@@ -125,7 +134,7 @@ class _Search:
         return SearchAnswer(
             operations=self._found(query, specs, scope, shown),
             ranking=used,
-            note=note,
+            note=_notes(note, _unready_note(unready), _no_room_note(len(left_out) - unready)),
             has_more=len(ranked) > self._request.start + len(shown),
         )
 
@@ -195,11 +204,28 @@ def _used(parts: tuple[Part, ...], has_vectors: bool, request: SearchRequest) ->
     return "lexical", tuple(part for part in PARTS if part != "semantic" and part not in without)
 
 
+def _origin(spec: dict[str, Any]) -> Origin:
+    return spec["origin_spec_id"], spec["origin_revision"]
+
+
 def _waiting_note(specs: int) -> str | None:
-    if not specs:
-        return None
-    subject = "1 spec is" if specs == 1 else f"{specs} specs are"
-    return f"{subject} not indexed yet: ranked there by words alone."
+    return f"{_are(specs)} not indexed yet: ranked there by words alone." if specs else None
+
+
+def _unready_note(specs: int) -> str | None:
+    return f"{_are(specs)} left out: not ready for search yet; ask again in some minutes." if specs else None
+
+
+def _no_room_note(specs: int) -> str | None:
+    return f"{_are(specs)} left out: all are more than one search may look at; name catalogs." if specs else None
+
+
+def _are(specs: int) -> str:
+    return "1 spec is" if specs == 1 else f"{specs} specs are"
+
+
+def _notes(*notes: str | None) -> str | None:
+    return " ".join(filter(None, notes)) or None
 
 
 @contextmanager
