@@ -49,6 +49,21 @@ def test_postings_are_read_as_they_were_written(operations: list[Operation]) -> 
 
 
 @few
+@given(documents(), st.lists(st.sampled_from(["pet", "list", "list pet", "never said", "shop"])))
+def test_postings_of_several_terms_are_those_of_each(operations: list[Operation], terms: list[str]) -> None:
+    postings = weigh_terms("", operations)
+    index = segment(operations).terms
+    keys = np.array([term_key(term) for term in terms], np.uint64)
+    which, places, weights = index.postings(keys)
+    expected = [
+        (number, *one) for number, term in enumerate(terms) for one in zip(*postings.get(term, ((), ())), strict=True)
+    ]
+    assert [*zip(which.tolist(), places.tolist(), strict=True)] == [row[:2] for row in expected]
+    assert weights.tolist() == pytest.approx([row[2] for row in expected], rel=1e-3)
+    assert index.counts(keys).tolist() == [which.tolist().count(number) for number in range(len(terms))]
+
+
+@few
 @given(documents())
 def test_verbs_are_read_as_they_were_written(operations: list[Operation]) -> None:
     read = segment(operations)

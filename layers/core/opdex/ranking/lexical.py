@@ -4,14 +4,14 @@ score = Σ_t q_t · idf_t · tf~ · (k + 1) / (k + tf~), k = 1.5, idf_t = ln(1 +
 over the scope; q_t is 1 for each distinct stem of a text and 0.5 for each bigram (Robertson and Zaragoza, FnTIR 2009).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opdex.ranking.scope import Scope
-from opdex.ranking.segment import InvertedIndex, Segment
+from opdex.ranking.segment import InvertedIndex
 from opdex.ranking.words import bigrams, stems, term_key
 
 K = 1.5
@@ -53,21 +53,15 @@ def inverse_document_frequencies(scope: Scope, query: QueryTerms) -> NDArray[np.
     """Return the idf of each term over the scope."""
     having = np.zeros(len(query.terms))
     for segment in scope.segments:
-        rows = segment.terms.rows_of(query.keys)
-        starts = segment.terms.places.starts
-        having += np.where(rows >= 0, starts[rows + 1].astype(np.int64) - starts[rows], 0)
+        having += segment.terms.counts(query.keys)
     idf: NDArray[np.float32] = np.log1p((scope.count - having + 0.5) / (having + 0.5)).astype(np.float32)
     return idf
 
 
 def bm25(scope: Scope, query: QueryTerms, idf: NDArray[np.float32]) -> Columns:
     """Return the score of each operation for each text."""
-    weights = query.weights * idf[:, None]
-    scores = np.zeros((scope.count, weights.shape[1]), np.float32)
-    for segment, start in zip(scope.segments, scope.starts, strict=False):
-        for term, (places, said) in _found(segment, segment.terms, query.keys):
-            scores[places + start] += (said * (K + 1) / (K + said))[:, None] * weights[term]
-    return scores
+    indexes = [segment.terms for segment in scope.segments]
+    return _summed(scope, indexes, query.keys, query.weights * idf[:, None], lambda said: said * (K + 1) / (K + said))
 
 
 def name_match(scope: Scope, query: QueryTerms, idf: NDArray[np.float32]) -> Columns:
@@ -75,18 +69,26 @@ def name_match(scope: Scope, query: QueryTerms, idf: NDArray[np.float32]) -> Col
     weights = (query.weights * query.stems[:, None]) * idf[:, None]
     lengths = np.linalg.norm(weights, axis=0)
     weights = np.divide(weights, lengths, out=np.zeros_like(weights), where=lengths > 0)
-    scores = np.zeros((scope.count, weights.shape[1]), np.float32)
-    for segment, start in zip(scope.segments, scope.starts, strict=False):
-        for term, (places, said) in _found(segment, segment.names, query.keys):
-            scores[places + start] += said[:, None] * weights[term]
+    indexes = [segment.names for segment in scope.segments]
+    return _summed(scope, indexes, query.keys, weights, lambda said: said)
+
+
+def _summed(
+    scope: Scope,
+    indexes: Sequence[InvertedIndex],
+    keys: NDArray[np.uint64],
+    weights: Columns,
+    strength: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+) -> Columns:
+    """Return for each operation and text the sum over the terms of weight times strength of what is said of it."""
+    # Most terms are of the whole query and of one of its clauses: only where they are is anything added.
+    terms, texts = np.nonzero(weights)
+    keys, weight, columns = keys[terms], weights[terms, texts], weights.shape[1]
+    scores = np.zeros((scope.count, columns), np.float32)
+    for index, start, end in zip(indexes, scope.starts, scope.starts[1:], strict=False):
+        which, places, said = index.postings(keys)
+        if len(which):
+            added = strength(said) * weight[which]
+            cells = np.bincount(places * columns + texts[which], added, minlength=(end - start) * columns)
+            scores[start:end] = cells.reshape(-1, columns)
     return scores
-
-
-def _found(
-    segment: Segment, index: InvertedIndex, keys: NDArray[np.uint64]
-) -> Sequence[tuple[int, tuple[NDArray[np.intp], NDArray[np.float32]]]]:
-    rows = index.rows_of(keys)
-    return [
-        (int(term), (index.places[rows[term]].astype(np.intp), index.weights[rows[term]].astype(np.float32)))
-        for term in np.flatnonzero(rows >= 0)
-    ]

@@ -50,6 +50,8 @@ class Scope:
 
     def passing(self, method: str | None, tag: str | None, deprecated: bool | None) -> NDArray[np.bool_]:
         """Return which operations pass the filters; None lets all pass. Methods are compared without regard to case."""
+        if method is None and tag is None and deprecated is None:
+            return np.ones(self.count, bool)
 
         def kept(segment: Segment) -> NDArray[np.bool_]:
             passing = np.ones(segment.count, bool)
@@ -77,7 +79,8 @@ class Scope:
         """Return how many operations of each method begin with the verb of this key."""
         counts: Counter[str] = Counter()
         for segment in self.segments:
-            counts.update(segment.verb_counts(verb))
+            for method, count in segment.verb_counts(verb).items():
+                counts[method] += count
         return counts
 
     def _over[T: np.generic](self, values: Callable[[Segment], NDArray[T]], dtype: type) -> NDArray[T]:

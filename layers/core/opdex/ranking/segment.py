@@ -36,7 +36,26 @@ class InvertedIndex:
 
     def rows_of(self, keys: NDArray[np.uint64]) -> NDArray[np.intp]:
         """Return the row of each key; -1 for a term that nothing says."""
-        return _rows_of(self.keys, keys)
+        if not len(self.keys):
+            return np.full(len(keys), -1, np.intp)
+        rows = np.minimum(self.keys.searchsorted(keys), len(self.keys) - 1)
+        return np.where(self.keys[rows] == keys, rows, -1)
+
+    def counts(self, keys: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return how many operations say each term."""
+        rows, starts = self.rows_of(keys), self.places.starts
+        return np.where(rows >= 0, starts[rows + 1].astype(np.int64) - starts[rows], 0)
+
+    def postings(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """Return (which of the terms, place, weight) of each operation that says a term, term after term."""
+        rows = self.rows_of(keys)
+        which = np.flatnonzero(rows >= 0)
+        starts = self.places.starts[rows[which]].astype(np.intp)
+        lengths = self.places.starts[rows[which] + 1] - starts
+        ends = lengths.cumsum()
+        at = (starts - ends + lengths).repeat(lengths)
+        at += np.arange(len(at))
+        return which.repeat(lengths), self.places.values[at].astype(np.intp), self.weights.values[at].astype("f4")
 
 
 class Segment:
@@ -73,9 +92,8 @@ class Segment:
 
     def verb_counts(self, verb: int) -> dict[str, int]:
         """Return how many operations of each method begin with the verb of this key."""
-        first, end = np.searchsorted(self._verbs, np.array([verb, verb], np.uint64), "left")[0], 0
-        end = int(np.searchsorted(self._verbs, np.uint64(verb), "right"))
-        return {self.method_names[self._verb_methods[i]]: int(self._verb_counts[i]) for i in range(int(first), end)}
+        first, end = (int(self._verbs.searchsorted(np.uint64(verb), side)) for side in ("left", "right"))
+        return {self.method_names[self._verb_methods[i]]: int(self._verb_counts[i]) for i in range(first, end)}
 
     def producers_of(self, place: int) -> list[Places]:
         """Return, for each thing that the operation needs, the places of what produces it."""
@@ -100,10 +118,3 @@ class Segment:
 def text_prefixes(text_hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return the first eight octets of each hash as a number: as good as the hash, among millions."""
     return np.ascontiguousarray(text_hashes[:, :8]).view("<u8").reshape(-1)
-
-
-def _rows_of(sorted_keys: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.intp]:
-    if not len(sorted_keys):
-        return np.full(len(keys), -1, np.intp)
-    rows = np.minimum(np.searchsorted(sorted_keys, keys), len(sorted_keys) - 1)
-    return np.where(sorted_keys[rows] == keys, rows, -1)
