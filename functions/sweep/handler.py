@@ -87,7 +87,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     measure("SegmentsFailed", rebuilt.failures)
     counts["rebuilt_segments"], counts["failed_segments"] = rebuilt.segments, rebuilt.failures
     counts["forgotten_segments"] = forget_segments(database, seconds=seconds_left() - _LAST_SECONDS)
-    counts["indexed_models"] = index_vectors(database, seconds=seconds_left() - _LAST_SECONDS)
+    indexed = index_vectors(database, seconds=seconds_left() - _LAST_SECONDS)
+    measure("IndexesMade", indexed.made)
+    measure("IndexesFailed", indexed.failures)
+    counts["indexed_models"], counts["failed_indexes"] = indexed.made, indexed.failures
     logger.info("swept", extra=counts)
     return counts
 

@@ -64,7 +64,7 @@ def test_vectors(connection: psycopg.Connection, database_url: str, record: Reco
     connection.execute(_INSERT_VECTORS, {"dimension": dimension, "vectors": _VECTORS})
     settings = DatabaseSettings(database_url=SecretStr(database_url), database_statement_seconds=600)
     with closing(Database(settings)) as database:
-        assert index_vectors(database, seconds=600, least=_VECTORS) == 1
+        assert index_vectors(database, seconds=600, least=_VECTORS).made == 1
     stored = (_bytes(connection, of_vectors=True) - before) / _VECTORS
     record(f"a vector of {dimension} dimensions, with its indexes", stored, "bytes")
 

@@ -487,7 +487,7 @@ def test_nearest_by_index_are_the_nearest_by_a_look_at_each(
     shop: Engine, monkeypatch: pytest.MonkeyPatch, has_index: bool, statistics: str, keep: str
 ) -> None:
     if has_index:
-        assert index_vectors(shop.database, seconds=30, least=1) == 1
+        assert index_vectors(shop.database, seconds=30, least=1).made == 1
     shop.sql(statistics)
     texts = ["list the invoices of one team", "remove the files of one folder"]
     with shop.database.transaction() as connection:

@@ -22,7 +22,7 @@ type Count = Literal[
     "ProviderThrottles", "ProviderFailures", "WakeUpsFailed",
     "SpecsRefreshed", "RefreshesFailed", "SweptUnparked", "SweptGaps", "SweptWoken",
     "SweptForgottenJobs", "SweptForgottenRevisions", "SweptForgottenOperations", "SweptForgottenVectors",
-    "SegmentsRebuilt", "SegmentsFailed",
+    "SegmentsRebuilt", "SegmentsFailed", "IndexesMade", "IndexesFailed",
 ]  # fmt: skip
 type Duration = Literal["ProviderSeconds", "BilledSeconds", "OldestReadyJobAge"]
 type Latency = Literal[
