@@ -38,6 +38,11 @@ _SIX = (
     "Create {0} for a customer, then list the newest {1}, update one of them, delete the {2} that are old, "
     "send a message to a channel and get the status of the upload"
 )
+# As long as a query may be, of words that many operations say, in as many clauses as are ranked apart.
+_LONGEST = ", then ".join(
+    f"{verb} the users files projects and list of all the {{}} by id for a customer from an update of the account data"
+    for verb in ("create", "list", "delete", "update", "get", "send", "add", "find")
+)
 _TEXTS = "SELECT DISTINCT ON (text_hash) text_hash, text FROM stored_operations ORDER BY text_hash"
 _THINGS = ("users", "projects", "files", "subscriptions", "webhooks", "repositories", "pods", "charges", "labels")
 
@@ -105,7 +110,8 @@ def test_search(library: Database, database_url: str, record: Record) -> None:
     draw = random.Random(1)
     one = [draw.choice(_ONE).format(draw.choice(_THINGS)) for _ in range(_QUERIES)]
     six = [_SIX.format(*draw.sample(_THINGS, 3)) for _ in range(_QUERIES)]
-    for query in (*one, *six):
+    longest = [_LONGEST.format(*[thing] * 8)[:1000] for thing in _THINGS]
+    for query in (*one, *six, *longest):
         embedder.embed_queries(Query.of(query).texts)
     warm = gateway()
 
@@ -118,8 +124,12 @@ def test_search(library: Database, database_url: str, record: Record) -> None:
     several = _milliseconds(warm, six, in_catalog)
     ratio = median(several) / median(single)
     record("one catalog, six clauses, p50", ratio, "x one clause", at_most=3.0, milliseconds=median(several))
+    again = _milliseconds(warm, one, lambda q: {"q": q, "catalog": "catalog-7"})
+    record("one catalog, searched before, one clause, p50", median(again), "ms")
     everywhere = _milliseconds(warm, one, lambda q: {"q": q})
     record("all catalogs, one clause, p50", median(everywhere), "ms", at_most=60.0)
+    slowest = max(_milliseconds(warm, longest, lambda q: {"q": q}))
+    record("all catalogs, 1,000 characters of frequent words, the slowest", slowest, "ms", at_most=1000.0)
 
     searcher = Searcher(library, lambda: embedder, settings.search_cache_bytes)
     exact = _exact(library, embedder)
