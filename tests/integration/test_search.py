@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -497,8 +498,11 @@ def test_nearest_by_index_are_the_nearest_by_a_look_at_each(
         passing = everything if keep == "all" else cosines.max(axis=1) <= np.median(cosines.max(axis=1))
         depth = 8
         monkeypatch.setattr("opdex.search.similarities._EXACT_IN_NEAREST", 100.0)
+        asked = Mock(wraps=StoredSimilarities._near)
+        monkeypatch.setattr(StoredSimilarities, "_near", lambda *arguments: asked(*arguments))
         found = _similarities(shop, connection, passing, texts).nearest(depth)
 
+    assert asked.called == has_index
     assert passing[found].all()
     for column in cosines.T:
         least = np.sort(column[passing])[-depth]

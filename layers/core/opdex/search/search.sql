@@ -44,8 +44,13 @@ FROM unnest(%(vectors)s::vector[]) WITH ORDINALITY AS query (vector, n)
 CROSS JOIN LATERAL nearest_texts(%(model_id)s, query.vector, %(depth)s) AS found (text_hash);
 
 -- name: stored_vectors
--- About how many there are, of all models: counting them would take longer than the search.
-SELECT greatest(reltuples, 1)::float8 AS vectors FROM pg_class WHERE oid = 'vectors'::regclass;
+-- About how many there are, of all models (counting them would take longer than the search), and whether an index finds
+-- the nearest: without one all would be looked at for each query vector, and again for each greater depth.
+SELECT greatest(reltuples, 1)::float8 AS vectors, EXISTS (
+    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE i.indrelid = 'vectors'::regclass AND i.indisvalid
+      AND c.relname = 'vectors_near_' || %(model_id)s::int || '_' || %(dimension)s::int) AS has_index
+FROM pg_class WHERE oid = 'vectors'::regclass;
 
 -- name: running_jobs
 SELECT count(*) AS running FROM jobs WHERE status = 'running';

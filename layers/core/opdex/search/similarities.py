@@ -61,10 +61,10 @@ class StoredSimilarities:
         passing = np.flatnonzero(self._passing)
         if not len(passing):
             return passing
+        stored = self._row("stored_vectors", {"dimension": self._vectors.shape[1]})
         # The statistics may be older than the vectors.
-        stored = max(self._row("stored_vectors", {})["vectors"], len(passing))
-        wanted = int(depth * stored / len(passing))
-        while len(passing) * _EXACT_IN_NEAREST > wanted:
+        wanted = int(depth * max(stored["vectors"], len(passing)) / len(passing))
+        while stored["has_index"] and len(passing) * _EXACT_IN_NEAREST > wanted:
             found = self._near(wanted, depth)
             if found is not None:
                 return found
