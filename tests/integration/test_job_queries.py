@@ -149,13 +149,13 @@ def test_client_is_told_by_name_when_what_it_asks_for_cannot_be(engine: Engine) 
     assert refusal(SpecNotFound, enqueue.reembed, CATALOG, "none") == f"No spec 'none' in catalog '{CATALOG}'."
 
 
-def test_operations_of_all_deleted_specs_go_when_they_take_many_batches(
+def test_operations_of_deleted_specs_go_when_it_takes_several_batches_to_find_them(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["a", "b", "c", "d", "e", "f", "g"]
     for name in names:
         engine.job_id(name, things(3, name))
-    for name in (*names[:2], *names[3:]):
+    for name in (names[0], names[-1]):
         engine.transact(lambda c, name=name: delete_spec(c, CATALOG, name))  # type: ignore[misc]
     batches: list[str] = []
 
@@ -168,8 +168,8 @@ def test_operations_of_all_deleted_specs_go_when_they_take_many_batches(
     monkeypatch.setattr(retention, "_SQL", Noting(retention._SQL))
     monkeypatch.setattr(retention, "_OPERATIONS", 3)
 
-    assert apply_retention(engine.database, days=14, seconds=60).operations == 18
-    assert len(engine.sql("SELECT path FROM operations")) == 3
+    assert apply_retention(engine.database, days=14, seconds=60).operations == 6
+    assert len(engine.sql("SELECT path FROM operations")) == 15
     assert len(batches) == 3, "two full ones, and one more"
 
 

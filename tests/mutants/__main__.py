@@ -53,6 +53,8 @@ def main() -> int:
     if kept:
         print(f"{kept} verdicts were there from an earlier run")
     print(f"{len(verdicts.explained)} survivors are explained in tests/mutants/survivors.toml")
+    for mutant in verdicts.outdated:
+        print(f"\n{mutant.function}: explained, but no survivor\n{mutant.change}")
     for survivor in verdicts.unexplained:
         print(f"\n{survivor.function}: {survivor.verdict}, and not explained\n{survivor.change}")
     return bool(verdicts.unexplained)

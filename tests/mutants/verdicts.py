@@ -51,6 +51,11 @@ class Verdicts:
         """The others."""
         return tuple(survivor for survivor in self.survivors if survivor not in self.reasons)
 
+    @cached_property
+    def outdated(self) -> tuple[Survivor, ...]:
+        """What has a reason and did not survive, or is no longer made."""
+        return tuple(sorted(self.reasons - set(self.survivors), key=lambda mutant: (mutant.function, mutant.change)))
+
 
 def keep_detected(mutmut: Path, folder: Path) -> int:
     """Make mutmut forget what it noted in ``folder`` on mutants not detected, so that it tries them again.
@@ -76,7 +81,7 @@ def read_verdicts(mutmut: Path, folder: Path, pattern: str) -> Verdicts:
             Survivor(_function(name), changed_lines(_ask(mutmut, folder, "show", name)), verdict)
             for name, verdict in survivors
         ),
-        frozenset(_explained()),
+        frozenset(reason for reason in _explained() if fnmatch(reason.function, pattern)),
     )
 
 
