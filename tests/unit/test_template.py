@@ -19,6 +19,7 @@ from opdex.http.route_table import api_function_routes, search_function_routes
 from opdex.http.service_description import describe_service
 from opdex.indexing.intake import _SEE_AGAIN_UNLESS_HANDLED_SECONDS as SEEN_AGAIN_SECONDS
 from opdex.jobs.wakeups import WakeUpSender
+from opdex.ranking.segment_builder import SCHEME
 from opdex.settings import ApiSettings, EmbedSettings, MigrateSettings
 from tests.gateway import function_of, proxy_event
 
@@ -332,6 +333,10 @@ def test_function_is_deployed_after_the_migrations_when_it_needs_the_schema(name
 def test_migrations_run_again_when_they_changed() -> None:
     assert resources["Migrations"]["Properties"]["MigrationsLayer"] == {"Ref": "MigrationsLayer"}
     assert {"Ref": "MigrationsLayer"} in functions["MigrateFunction"]["Layers"]
+
+
+def test_migrations_run_again_when_segments_are_made_in_another_way() -> None:
+    assert resources["Migrations"]["Properties"]["SegmentScheme"] == SCHEME
 
 
 def test_migrations_run_again_when_the_database_is_another() -> None:

@@ -196,7 +196,7 @@ class SweepSettings(
     """How long the audit of changes is kept."""
 
 
-class MigrateSettings(DatabaseSettings, AdminKeySettings):
+class MigrateSettings(DatabaseSettings, DocumentSettings, AdminKeySettings):
     """MigrateFunction: a migration may rewrite a large table, of a database that is still waking."""
 
     database_statement_seconds: float = Field(default=600.0, gt=0)
