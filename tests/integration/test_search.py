@@ -469,14 +469,16 @@ def test_best_are_the_same_when_only_candidates_are_ranked(
         assert _paths(_search(shop, q, ranking=ranking)) == _paths(everything)
 
 
-def _similarities(engine: Engine, connection: Any, passing: NDArray[np.bool_], texts: list[str]) -> StoredSimilarities:
+def _similarities(
+    engine: Engine, connection: Any, passing: NDArray[np.bool_], texts: list[str], held: HeldVectors | None = None
+) -> StoredSimilarities:
     model = find_model(connection, engine.embedder.identity)
     assert model is not None
     (octets,) = read_segments(connection, [(1, 1)]).values()
     scope = Scope([Segment(octets)])
     vectors = engine.embedder.embed_queries(texts)
     published = [Publication(model.id, (1, 1), "1")]
-    return StoredSimilarities(connection, scope, published, passing, model.id, vectors, HeldVectors(0))
+    return StoredSimilarities(connection, scope, published, passing, model.id, vectors, held or HeldVectors(0))
 
 
 @pytest.mark.parametrize("has_index", [False, True])
@@ -522,11 +524,9 @@ _ASKED = ["list the invoices of one team", "remove a ticket of the user, then li
 def test_answers_are_the_same_when_vectors_are_held(shop: Engine, ranking: Any) -> None:
     shop.upload("waiting", ["List the invoices of nobody"])
     shop.upload("empty", [])
-    for number in range(2):
-        name = f"clone-{number}"
-        shop.transact(
-            lambda c, name=name: clone_catalog(c, "catalog", shop.embedder.identity, id=name, name=name, version="1")
-        )
+    for name in ("clone", "other-clone"):
+        with shop.database.transaction() as connection:
+            clone_catalog(connection, "catalog", shop.embedder.identity, id=name, name=name, version="1")
     searcher = _searcher(shop)
 
     for q in _ASKED:
@@ -546,6 +546,26 @@ def test_vectors_are_not_asked_for_when_they_are_held(shop: Engine) -> None:
     shop.sql("DELETE FROM vectors")
 
     assert searcher.search(SearchRequest(q=_ASKED[0])).operations == before[1].operations
+
+
+@pytest.mark.parametrize(("max_bytes", "most_read", "is_held"), [(0, 0, True), (-1, 0, False), (0, -1, False)])
+def test_vectors_are_held_when_there_is_room_and_they_are_read_soon(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch, max_bytes: int, most_read: int, is_held: bool
+) -> None:
+    everything, size = np.ones(128, bool), 128 * 4 * len(vector_of(""))
+    monkeypatch.setattr("opdex.search.similarities._MOST_READ", size + most_read)
+    held = HeldVectors(size + max_bytes)
+
+    def cosines() -> NDArray[np.float32]:
+        with shop.database.transaction() as connection:
+            return _similarities(shop, connection, everything, _ASKED, held).cosines(np.arange(128))
+
+    before = [cosines() for _ in range(3)]
+    shop.sql("DELETE FROM vectors")
+    after = cosines()
+
+    assert np.allclose(before[0], before[2], atol=1e-6)
+    assert np.array_equal(after, before[2]) if is_held else np.isnan(after).all()
 
 
 def test_new_vectors_are_used_when_all_are_made_anew(books: Engine) -> None:

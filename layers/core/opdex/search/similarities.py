@@ -20,6 +20,8 @@ _SQL = load_statements("opdex.search", "search.sql")
 # An exact cosine costs about a seventh of an index's nearest neighbour, of which depth · vectors / passing are needed.
 _EXACT_IN_NEAREST = 1 / 7
 _MORE = 4
+# Of the vectors that are to be held from now on: bytes that one search waits for.
+_MOST_READ = 16 * 1024 * 1024
 
 
 class StoredSimilarities:
@@ -46,6 +48,7 @@ class StoredSimilarities:
         self._passing = passing & self._indexed
         self._vectors = np.array(vectors, np.float32)
         self._held = held
+        self._readable = _MOST_READ
         self._values: Mapping[str, Any] = {
             "model_id": model_id,
             "vectors": [PgVector(vector).to_text() for vector in vectors],
@@ -90,10 +93,8 @@ class StoredSimilarities:
         cosines = np.full((len(numbers), self._columns), np.nan, np.float32)
         asked = self._indexed[numbers]
         which = np.searchsorted(self._scope.starts, numbers, "right") - 1
-        # Of a segment that is searched in part, too few of the held vectors would be looked at.
-        segments, counts = np.unique(which[asked], return_counts=True)
-        for segment, count in zip(segments.tolist(), counts.tolist(), strict=True):
-            vectors = self._held_vectors(segment) if count >= self._scope.segments[segment].count / 2 else None
+        for segment in self._searched_whole(which[asked]):
+            vectors = self._held_vectors(segment)
             if vectors is not None:
                 inside = which == segment
                 cosines[inside] = _products(vectors, self._vectors)[numbers[inside] - self._scope.starts[segment]]
@@ -103,12 +104,25 @@ class StoredSimilarities:
             cosines[asked] = self._measured(np.frombuffer(hashes, np.uint8).reshape(-1, 32))
         return cosines
 
+    def _searched_whole(self, which: NDArray[np.intp]) -> list[int]:
+        """Return the segments whose held vectors are looked at: of others too few would be, or all have no room."""
+        segments, counts = np.unique(which, return_counts=True)
+        sizes = np.diff(self._scope.starts)[segments]
+        whole = counts * 2 >= sizes
+        has_room = int(sizes[whole].sum()) * self._vectors[0].nbytes <= self._held.max_bytes
+        return segments[whole].tolist() if has_room else []
+
     def _held_vectors(self, segment: int) -> Vectors | None:
-        """Return a segment's vectors where they are held."""
         publication = self._published[segment]
         assert publication is not None  # noqa: S101 - only what is published is asked for
+        vectors = self._held.of(publication)
         hashes = self._scope.segments[segment].text_hashes
-        return self._held.of(publication, len(hashes) * self._vectors[0].nbytes, lambda: self._read(hashes))
+        size = len(hashes) * self._vectors[0].nbytes
+        if vectors is None and size <= self._readable and self._held.is_due(publication):
+            self._readable -= size
+            vectors = self._read(hashes)
+            self._held.hold(publication, vectors)
+        return vectors
 
     def _read(self, hashes: NDArray[np.uint8]) -> Vectors:
         texts, which = np.unique(text_prefixes(hashes), return_inverse=True)
