@@ -4,10 +4,10 @@
 CREATE TABLE segments (
     spec_id    bigint NOT NULL,
     revision   integer NOT NULL,
-    scheme     integer NOT NULL,    -- how it was made; another one is made again
+    scheme     integer NOT NULL,    -- how it was made: a release's own stand beside those of the one that still runs
     octets     bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (spec_id, revision)
+    PRIMARY KEY (spec_id, revision, scheme)
 );
 -- Mostly numbers that hardly compress, and read far more often than written.
 ALTER TABLE segments ALTER COLUMN octets SET STORAGE EXTERNAL;

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from opdex.database import Connection, Database
 from opdex.errors import DatabaseUnavailable, MigrationFailed
 from opdex.migrations import migrate
+from opdex.session_guards import GUARDS, guard_sessions
 from opdex.settings import DatabaseSettings
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -134,13 +137,48 @@ def test_migrate_applies_each_once_when_several_run_at_once(empty_database_url: 
     assert sorted(applied, key=len) == [[], [], [], sorted(path.name for path in folder.iterdir())]
 
 
-def test_transaction_of_a_frozen_worker_is_ended_when_it_idles(empty_database_url: str) -> None:
-    with psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
-        migrate(connection, MIGRATIONS)
-    with psycopg.connect(empty_database_url, row_factory=dict_row) as connection:
-        row = connection.execute("SHOW idle_in_transaction_session_timeout").fetchone()
+@pytest.fixture
+def other_login(empty_database_url: str) -> Iterator[str]:
+    """The URL by which one logs in who is no superuser, and owns the schema alone."""
+    name = f"plain_{uuid4().hex[:8]}"
+    with psycopg.connect(empty_database_url, autocommit=True) as superuser:
+        superuser.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        superuser.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'plain'")
+        superuser.execute(f"ALTER SCHEMA public OWNER TO {name}")
+        yield make_conninfo(empty_database_url, user=name, password="plain")
+        superuser.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER")
+        superuser.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
-    assert row == {"idle_in_transaction_session_timeout": "20s"}
+
+@pytest.mark.parametrize("earlier", [0, 5, 14, 15])
+def test_schema_is_complete_when_the_login_owns_it_and_nothing_else(
+    other_login: str, folder: Path, tmp_path: Path, earlier: int
+) -> None:
+    first = tmp_path / "earlier"
+    first.mkdir()
+    for path in sorted(folder.iterdir())[:earlier]:
+        shutil.copy(path, first)
+    for migrations in [first] * bool(earlier) + [folder]:
+        with psycopg.connect(other_login, autocommit=True, row_factory=dict_row) as connection:
+            migrate(connection, migrations)
+    with psycopg.connect(other_login) as connection:
+        assert connection.execute("SELECT * FROM nearest_texts(1, '[1,2]', 3)").fetchall() == []
+
+
+@pytest.mark.parametrize(("setting", "value"), GUARDS.items())
+def test_server_ends_what_nobody_waits_for_when_another_login_has_migrated(
+    empty_database_url: str, other_login: str, setting: str, value: str
+) -> None:
+    for url in (empty_database_url, other_login):
+        with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+            if url == empty_database_url:
+                migrate(connection, MIGRATIONS)
+            else:
+                assert guard_sessions(connection)
+        with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+            row = connection.execute("SELECT current_setting(%s) AS value", [setting]).fetchone()
+            assert row == {"value": value}
+            assert not guard_sessions(connection)
 
 
 def test_statement_ends_at_the_server_when_nobody_waits_for_it(empty_database_url: str) -> None:

@@ -10,6 +10,7 @@ import psycopg
 
 from opdex.database import Connection
 from opdex.errors import MigrationFailed
+from opdex.session_guards import guard_sessions
 
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 # Any number will do, as long as nothing else in this database locks the same one.
@@ -56,6 +57,7 @@ def migrate(connection: Connection, folder: Path) -> list[str]:
         new = [migration for migration in migrations if migration.version not in applied]
         for migration in new:
             _apply(connection, migration)
+        guard_sessions(connection)
     return [migration.name for migration in new]
 
 
