@@ -21,8 +21,11 @@ from opdex.jobs.wakeups import WakeUpSender
 from opdex.observability import Metric, logger, measure, observed
 from opdex.openapi import Limits
 from opdex.openapi.reader import DocumentReader
+from opdex.session_guards import guard_sessions
 from opdex.settings import SweepSettings
 
+# A paused database takes about 15 s to wake, and hardly anything but this pass wakes it.
+_WAKE_SECONDS = 40.0
 # The last document that is fetched, read and stored is done within this; the function's time-out would undo it.
 _LAST_REFRESH_SECONDS = 45.0
 # A batch that is under way when the time is up ends within this.
@@ -60,6 +63,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
+    database.wait(_WAKE_SECONDS)
+    with database.transaction() as connection:
+        guard_sessions(connection)
     swept = sweep(
         database,
         sender,
