@@ -167,12 +167,12 @@ def test_call_is_timed_from_its_start_to_its_return_and_its_chunk_to_the_write(
         calls.start()
         started.set()
         calls.collect()
-        clock.now += 0.25 + 0.00000049
+        clock.now += 0.2501234
         calls.written()
         calls.written()
 
     assert pace.measures == [(4, 2.0, 1)]
-    assert measured == [("ChunkLatency", 2250.0)]
+    assert measured == [("ChunkLatency", 2250.123)]
 
 
 def test_call_that_came_back_is_collected_when_another_has_not() -> None:
