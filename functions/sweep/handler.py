@@ -28,6 +28,8 @@ from opdex.settings import SweepSettings
 _WAKE_SECONDS = 40.0
 # The last document that is fetched, read and stored is done within this; the function's time-out would undo it.
 _LAST_REFRESH_SECONDS = 45.0
+# So is the largest segment within this.
+_LAST_SEGMENT_SECONDS = 60.0
 # A batch that is under way when the time is up ends within this.
 _LAST_SECONDS = 10.0
 # What there is to drop may take no more of the time than this, so that some is left for refreshes.
@@ -88,7 +90,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     for name, metric in _METRIC_OF.items():
         measure(metric, counts[name])
     # Last, and after the metrics: the time-out of a pass that has very much to make takes nothing else with it.
-    rebuilt = rebuild_segments(database, Limits.of(settings), seconds=seconds_left() - _LAST_REFRESH_SECONDS)
+    rebuilt = rebuild_segments(database, Limits.of(settings), seconds=seconds_left() - _LAST_SEGMENT_SECONDS)
     measure("SegmentsRebuilt", rebuilt.segments)
     measure("SegmentsFailed", rebuilt.failures)
     counts["rebuilt_segments"], counts["failed_segments"] = rebuilt.segments, rebuilt.failures

@@ -249,6 +249,23 @@ def test_other_segments_are_made_when_one_fails(books: Engine, monkeypatch: pyte
     assert [segment["spec_id"] for segment in segments(books)] == [2]
 
 
+def test_segments_of_large_documents_are_made_last(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_segments, "AT_UPLOAD", Extent(operations=2, characters=1_000))
+    monkeypatch.setattr(stored_segments, "_BATCH", 1)
+    for number, count in enumerate((3, 1, 4, 2)):
+        engine.upload(f"pets{number}", [f"List all pets {place}" for place in range(count)])
+    engine.sql("DELETE FROM segments")
+    made: list[int] = []
+
+    def made_in_turn(title: str, operations: Sequence[Operation]) -> bytes:
+        made.append(len(operations))
+        return build_segment(title, operations)
+
+    monkeypatch.setattr(stored_segments, "build_segment", made_in_turn)
+    assert rebuild(engine) == 4
+    assert made == [1, 2, 3, 4]
+
+
 def test_rebuilding_stops_when_the_database_is_away(books: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     books.sql("DELETE FROM segments")
 

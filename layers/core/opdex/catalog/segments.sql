@@ -30,20 +30,22 @@ LIMIT 1;
 
 -- name: outdated
 -- Of the revisions that search sees, those whose segment is missing or made in another way, and which revision has a
--- document of each.
-SELECT DISTINCT ON (origin.spec_id, origin.revision)
-    origin.spec_id, origin.revision, r.spec_id AS described_spec_id, r.revision AS described_revision
+-- document of each. Large ones come last: should one outlive the function, it keeps no small one waiting.
+SELECT DISTINCT ON (origin.is_large, origin.spec_id, origin.revision)
+    origin.is_large, origin.spec_id, origin.revision,
+    r.spec_id AS described_spec_id, r.revision AS described_revision
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision IN (s.published_revision, s.current_revision)
 CROSS JOIN LATERAL (
-    SELECT coalesce(r.original_spec_id, r.spec_id) AS spec_id, coalesce(r.original_revision, r.revision) AS revision
+    SELECT r.operation_count > %(large)s AS is_large,
+           coalesce(r.original_spec_id, r.spec_id) AS spec_id, coalesce(r.original_revision, r.revision) AS revision
 ) origin
-WHERE (origin.spec_id, origin.revision) > (%(spec_id)s, %(revision)s)
+WHERE (origin.is_large, origin.spec_id, origin.revision) > (%(is_large)s, %(spec_id)s, %(revision)s)
   AND r.operation_count > 0
   AND NOT EXISTS (
       SELECT FROM segments g
       WHERE g.spec_id = origin.spec_id AND g.revision = origin.revision AND g.scheme = %(scheme)s)
-ORDER BY origin.spec_id, origin.revision
+ORDER BY origin.is_large, origin.spec_id, origin.revision
 LIMIT %(batch)s;
 
 -- name: read_document

@@ -10,7 +10,7 @@ from opdex.catalog.segments import Origin, make_segment, read_segments, segment_
 from opdex.database import Connection
 from opdex.ranking.segment import Segment
 
-# After that no further segment is made within a search; one takes up to a second itself.
+# After that no further segment is made within a search; one takes half a second itself, and two at worst.
 MAKING_SECONDS: Final = 1.0
 # Octets of one answer, which is in memory twice while it is taken over.
 _MOST_AT_ONCE: Final = 16 * 1024 * 1024
