@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from itertools import chain
 from typing import Any
 
@@ -459,6 +461,31 @@ def test_logs_are_kept_and_encrypted_as_asked_when_deployed(name: str) -> None:
     assert "KmsKeyId" not in _deployed(logs[name])
 
 
+@pytest.mark.parametrize("level", template["Parameters"]["LogLevel"]["AllowedValues"])
+def test_logger_keeps_what_was_asked_for_when_lambda_has_a_level_too(level: str) -> None:
+    deployed = _deployed(template["Globals"]["Function"], LogLevel=level)
+    variables = {
+        "POWERTOOLS_LOG_LEVEL": deployed["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"],
+        "AWS_LAMBDA_LOG_LEVEL": deployed["LoggingConfig"]["ApplicationLogLevel"],
+    }
+    asked = "import logging; from opdex.observability import logger; print(logging.getLevelName(logger.log_level))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", asked],
+        env={"PYTHONPATH": str(PROJECT / "layers/core"), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == (level, "")
+
+
+@pytest.mark.parametrize("level", template["Parameters"]["LogLevel"]["AllowedValues"])
+def test_lambda_drops_no_metrics_when_few_lines_are_kept(level: str) -> None:
+    logging = _deployed(template["Globals"]["Function"], LogLevel=level)["LoggingConfig"]
+    assert logging["ApplicationLogLevel"] in ("DEBUG", "INFO")  # a line without a level counts as INFO
+    assert all(function["LoggingConfig"].keys() == {"LogGroup"} for function in functions.values())
+
+
 def test_metrics_have_a_namespace_of_their_own_when_a_stack_is_deployed() -> None:
     variables = template["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == {"Ref": "AWS::StackName"}
@@ -571,12 +598,17 @@ def test_requests_are_throttled_and_never_logged_whole_when_they_come() -> None:
 def test_firewall_counts_what_a_body_says_when_a_document_is_uploaded() -> None:
     rules = resources["Firewall"]["Properties"]["Rules"]
     groups = {rule["Name"]: rule["Statement"]["ManagedRuleGroupStatement"] for rule in rules}
-    assert {override["Name"] for override in groups["common"]["RuleActionOverrides"]} == {
-        "SizeRestrictions_BODY",
-        "CrossSiteScripting_BODY",
-        "EC2MetaDataSSRF_BODY",
-        "GenericLFI_BODY",
-        "GenericRFI_BODY",
+    counted = {name: {o["Name"] for o in group.get("RuleActionOverrides", [])} for name, group in groups.items()}
+    assert counted == {
+        "common": {
+            "SizeRestrictions_BODY",
+            "CrossSiteScripting_BODY",
+            "EC2MetaDataSSRF_BODY",
+            "GenericLFI_BODY",
+            "GenericRFI_BODY",
+        },
+        "known-bad-inputs": {"JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY"},
+        "ip-reputation": set(),
     }
     overrides = chain.from_iterable(group.get("RuleActionOverrides", []) for group in groups.values())
     assert all(override["ActionToUse"] == {"Count": {}} for override in overrides)

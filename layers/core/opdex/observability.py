@@ -1,5 +1,6 @@
 """What all functions share to be seen from outside: logger, metrics, and the id that joins what belongs together."""
 
+import logging
 import os
 import re
 import time
@@ -46,6 +47,8 @@ _MOST_CAUSES: Final = 5
 _LOADED_AT: Final = time.monotonic()
 
 logger = Logger(service=SERVICE)
+# Powertools prefers Lambda's own level, which is INFO where less is to be kept (template.yaml).
+logging.getLogger(SERVICE).setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
 metrics = Metrics(namespace=_NAMESPACE, service=SERVICE)
 _adding = Lock()
 
