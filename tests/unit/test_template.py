@@ -1,6 +1,7 @@
 """What the template promises; the parts that one wrong number, name or reference would break silently."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tests.gateway import function_of, proxy_event
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database"
 LAMBDA_PAYLOAD_BYTES = 6 * 1024 * 1024
 GATEWAY_SECONDS = 29
+SECONDS_TO_WAKE = 60  # at most; a database that paused a moment ago takes 15
 CONNECT_SECONDS = int(_CONNECTION["connect_timeout"])
 AWS_NAMESPACES = {"AWS/SQS", "AWS/Lambda", "AWS/ApiGateway", "AWS/RDS"}
 
@@ -266,7 +268,8 @@ def test_functions_are_beside_the_database_when_the_stack_makes_one() -> None:
     ("internet", "made"),
     [
         ("none", {"S3Endpoint", "SqsEndpoint", "SecretsEndpoint"}),
-        ("nat", {"S3Endpoint", "NatGateway", "NatRoute", "InternetGateway"}),
+        # An endpoint for S3 would come before the NAT gateway, also for the documents that are fetched from there.
+        ("nat", {"NatGateway", "NatRoute", "InternetGateway"}),
     ],
 )
 def test_network_leads_to_what_the_functions_call_when_the_stack_makes_it(internet: str, made: set[str]) -> None:
@@ -280,6 +283,19 @@ def test_bedrock_has_an_endpoint_when_it_is_asked_for_without_internet() -> None
     chosen = {"CreateDatabase": "true", "BedrockEndpoint": "true"}
     assert _is_deployed("BedrockRuntimeEndpoint", **chosen)
     assert not _is_deployed("BedrockRuntimeEndpoint", **chosen, Internet="nat")
+
+
+@pytest.mark.parametrize(("internet", "ports"), [("none", {443}), ("nat", {80, 443, 1024})])
+def test_functions_may_call_a_providers_port_when_there_is_a_way_to_it(internet: str, ports: set[int]) -> None:
+    group = _deployed(resources["FunctionsSecurityGroup"]["Properties"], CreateDatabase="true", Internet=internet)
+    assert {rule["FromPort"] for rule in group["SecurityGroupEgress"]} == ports
+
+
+def test_version_is_the_snapshots_when_the_database_starts_from_one() -> None:
+    database = resources["Database"]["Properties"]
+    assert _deployed(database, CreateDatabase="true")["EngineVersion"].startswith("17.")
+    restored = _deployed(database, CreateDatabase="true", DatabaseSnapshot="opdex-restored")
+    assert "EngineVersion" not in restored
 
 
 def test_database_pauses_when_it_is_left_alone() -> None:
@@ -348,10 +364,11 @@ def test_migrations_run_again_when_the_database_is_another() -> None:
 
 
 @pytest.mark.parametrize("internet", ["none", "nat"])
-def test_way_to_s3_outlives_the_migrations_when_the_stack_is_deleted(internet: str) -> None:
+def test_way_to_aws_outlives_the_migrations_when_the_stack_is_deleted(internet: str) -> None:
     needed = _strings(_deployed(resources["Migrations"]["Properties"], CreateDatabase="true", Internet=internet))
-    assert {"S3Endpoint", "PrivateRoutesA", "PrivateRoutesB"} <= set(needed)
-    assert ("SecretsEndpoint" if internet == "none" else "NatRoute") in needed
+    assert {"PrivateRoutesA", "PrivateRoutesB"} <= set(needed)
+    ways = {"none": {"S3Endpoint", "SecretsEndpoint"}, "nat": {"NatRoute"}}
+    assert set(needed) & set.union(*ways.values()) == ways[internet]
 
 
 @pytest.mark.parametrize("name", ["MigrateFunction", "SweepFunction"])
@@ -651,6 +668,12 @@ def test_alarm_tells_the_topic_and_is_explained_when_there_is_one(name: str) -> 
 def test_alarm_is_silent_when_embedding_is_paused(name: str) -> None:
     assert _deployed(alarms[name], Workers=0)["ActionsEnabled"] is False
     assert _deployed(alarms[name])["ActionsEnabled"] is True
+
+
+def test_api_errors_outlast_a_waking_database_when_they_ring() -> None:
+    alarm = alarms["ApiErrorsAlarm"]
+    periods_of_a_wake = 1 + math.ceil(SECONDS_TO_WAKE / alarm["Period"])  # where it begins at the end of one
+    assert periods_of_a_wake < alarm["DatapointsToAlarm"] <= alarm["EvaluationPeriods"]
 
 
 def test_database_is_watched_when_its_instance_is_known() -> None:
