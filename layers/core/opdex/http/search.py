@@ -36,7 +36,7 @@ Ranking = Annotated[Literal["hybrid", "semantic", "lexical"], Query(description=
 
 
 class FoundOperations(BaseModel):
-    """What a search found, best first; `note` says why the ranking is not the one that was asked for."""
+    """What a search found, best first; `note` says why the ranking is not as asked for, and what was left out."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -65,7 +65,8 @@ def search_routes(context: ReadContext) -> Routes:
     ) -> FoundOperations:
         """Find operations by what they do.
 
-        Where semantic ranking is not to be had it answers lexically, and `note` says why.
+        Where semantic ranking is not to be had it answers lexically, and `note` says why; it also says how many specs
+        are left out, which are not ready yet, or more than one search may look at.
         """
         request = SearchRequest(
             q=q,

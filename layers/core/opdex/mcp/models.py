@@ -108,7 +108,7 @@ class FoundOperations(BaseModel):
 
     operations: list[FoundOperation]
     note: Annotated[
-        str | None, Field(exclude_if=_is_none, description="Why the ranking is not by meaning, where it is not.")
+        str | None, Field(exclude_if=_is_none, description="Why the ranking is not by meaning; what was left out.")
     ] = None
 
 
