@@ -14,8 +14,7 @@ from tests.faults.harness import Run
 def test_every_invariant_holds_when_everything_fails(tmp_path: Path) -> None:
     seed = int(os.environ.get("FAULTS_SEED", random.randrange(2**31)))
     with scratch_folder(tmp_path) as folder:
-        figures = Run(folder, seed, seconds=15).play()
+        figures = Run(folder, seed, seconds=15).play(least_kills=5)
     print(figures)
     assert not figures.broken, f"run again with FAULTS_SEED={seed}: {figures.broken}"
     assert figures.jobs >= 10
-    assert figures.kills >= 5
