@@ -21,10 +21,11 @@ WHERE index_attempts > 0 AND EXISTS (
       AND i.indisvalid);
 
 -- name: unindexed_models
--- What has so many vectors that an index finds them sooner than a look at each, and no length that is too large for one.
-SELECT m.id, m.dimension, (SELECT greatest(reltuples, %(least)s) FROM pg_class WHERE oid = 'vectors'::regclass) AS about,
+-- What has so many vectors that an index finds them sooner than a look at each, and no length that is too large for
+-- one; about how many there are, of all models.
+SELECT m.id, m.dimension, greatest(t.reltuples, %(least)s) AS about,
        pg_size_bytes(current_setting('shared_buffers')) AS shared_buffers
-FROM models m
+FROM models m JOIN pg_class t ON t.oid = 'vectors'::regclass
 WHERE m.dimension BETWEEN 1 AND 4000
   AND to_regtype('halfvec') IS NOT NULL
   AND (m.index_again_at IS NULL OR m.index_again_at <= now())

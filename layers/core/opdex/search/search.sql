@@ -1,5 +1,5 @@
--- Search looks at the operations that a reader may see: a spec's published revision, or its first one until then. Its row
--- is written with each publication, by which it gets another version.
+-- Search looks at the operations that a reader may see: a spec's published revision, or its first one until then. Its
+-- row is written with each publication, by which it gets another version.
 
 -- name: scope
 SELECT coalesce(r.original_spec_id, r.spec_id) AS origin_spec_id,
@@ -46,10 +46,12 @@ CROSS JOIN LATERAL nearest_texts(%(model_id)s, query.vector, %(depth)s) AS found
 -- name: stored_vectors
 -- About how many there are, of all models (counting them would take longer than the search), and whether an index finds
 -- the nearest: without one all would be looked at for each query vector, and again for each greater depth.
-SELECT greatest(reltuples, 1)::float8 AS vectors, EXISTS (
-    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-    WHERE i.indrelid = 'vectors'::regclass AND i.indisvalid
-      AND c.relname = 'vectors_near_' || %(model_id)s::int || '_' || %(dimension)s::int) AS has_index
+SELECT
+    greatest(reltuples, 1)::float8 AS vectors,
+    'vectors_near_' || %(model_id)s::int || '_' || %(dimension)s::int IN (
+        SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+        WHERE i.indrelid = 'vectors'::regclass AND i.indisvalid
+    ) AS has_index
 FROM pg_class WHERE oid = 'vectors'::regclass;
 
 -- name: running_jobs
