@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from functions.migrate import handler as migrate_function
 from opdex.catalog import segments as stored_segments
 from opdex.catalog.clone import clone_catalog
 from opdex.catalog.segments import (
@@ -26,6 +27,7 @@ from opdex.ranking.segment_builder import SCHEME, build_segment
 from opdex.search import SearchAnswer, SearchRequest
 from opdex.search.searcher import Searcher
 from opdex.search.segment_cache import MAKING_SECONDS
+from tests.gateway import LambdaContext
 from tests.integration.engine import CATALOG, Engine
 from tests.integration.library import library
 
@@ -247,6 +249,22 @@ def test_other_segments_are_made_when_one_fails(books: Engine, monkeypatch: pyte
     monkeypatch.setattr(stored_segments, "build_segment", failing)
     assert rebuild_segments(books.database, Limits(), seconds=60) == Rebuilt(segments=1, failures=1)
     assert [segment["spec_id"] for segment in segments(books)] == [2]
+
+
+class _Deploy(LambdaContext):
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
+def test_deploy_makes_what_search_needs_when_it_comes_from_a_release_without_it(
+    books: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setattr(migrate_function, "_migrate", list)
+    books.sql("UPDATE segments SET scheme = -1")
+    migrate_function.handler({}, _Deploy())
+    assert [segment["scheme"] for segment in segments(books)] == [-1, SCHEME]
+    assert found(books, "isbn prefix") == ["listBooks"]
 
 
 def test_segments_of_large_documents_are_made_last(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
