@@ -11,7 +11,7 @@ from local.lambda_runtime import LambdaRuntime
 from local.template import holds, parameter_values, read_template, resolved
 
 # No function is built for this database: it only lets the template's rules be checked.
-_ANY_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:opdex/database"
+_ANY_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:opdex/database-a1B2c3"
 _ANY_DATABASE = {"DATABASE_SECRET_ARN": _ANY_ARN}
 
 

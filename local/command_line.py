@@ -16,7 +16,7 @@ from local.system import Options, System, running
 from local.template import parameter_values, read_template
 
 _WATCH_SECONDS = 0.5
-_ANY_ARN = "arn:aws:secretsmanager:::secret:any"
+_ANY_ARN = "arn:aws:secretsmanager:::secret:any-a1B2c3"
 _EXAMPLE = "docs/examples/library.yaml"
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

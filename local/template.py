@@ -89,6 +89,8 @@ def holds(expression: Mapping[str, Any], template: Mapping[str, Any], values: Ma
             return str(resolved(left, template, values)) == str(resolved(right, template, values))
         case {"Fn::Contains": [list(allowed), value]}:
             return resolved(value, template, values) in map(str, allowed)
+        case {"Fn::EachMemberEquals": [{"Ref": name}, member]}:
+            return all(part == member for part in values[name].split(","))
     raise ValueError(f"This is no condition that can be told: {expression}")
 
 

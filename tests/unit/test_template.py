@@ -26,7 +26,7 @@ from opdex.ranking.segment_builder import SCHEME
 from opdex.settings import ApiSettings, EmbedSettings, MigrateSettings
 from tests.gateway import function_of, proxy_event
 
-SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database"
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database-a1B2c3"
 LAMBDA_PAYLOAD_BYTES = 6 * 1024 * 1024
 GATEWAY_SECONDS = 29
 SECONDS_TO_WAKE = 60  # at most; a database that paused a moment ago takes 15
@@ -123,6 +123,11 @@ def test_each_parameter_is_asked_for_in_one_group_when_the_deploy_is_guided() ->
         ({"ApiAuthorization": "jwt", "TokenIssuer": "https://issuer.example"}, "TOKEN_AUDIENCE"),
         ({"ApiAuthorization": "jwt", "TokenAudience": "opdex"}, "TOKEN_ISSUER"),
         ({"DomainName": "opdex.example.com"}, "needs CERTIFICATE_ARN"),
+        ({"HostedZoneId": "Z1"}, "needs DOMAIN_NAME"),
+        ({"VpcSubnetIds": "subnet-1"}, "VPC_SUBNET_IDS and VPC_SECURITY_GROUP_IDS"),
+        ({"VpcSecurityGroupIds": "sg-1"}, "VPC_SUBNET_IDS and VPC_SECURITY_GROUP_IDS"),
+        ({"DatabaseMinCapacity": "2", "DatabaseMaxCapacity": "1"}, "DATABASE_MAX_CAPACITY"),
+        ({"DatabaseMinCapacity": "16", "DatabaseMaxCapacity": "8"}, "DATABASE_MAX_CAPACITY"),
     ],
 )
 def test_rule_refuses_the_deploy_when_it_could_not_work(given: dict[str, str], complaint: str) -> None:
@@ -130,10 +135,28 @@ def test_rule_refuses_the_deploy_when_it_could_not_work(given: dict[str, str], c
         _values(**given)
 
 
+@pytest.mark.parametrize("name", ["DatabaseSecretArn", "EmbeddingSecretArn"])
+@pytest.mark.parametrize("arn", [SECRET.removesuffix("-a1B2c3"), f"{SECRET}:password::", "opdex/database-a1B2c3"])
+def test_secret_is_refused_when_no_policy_could_name_it_so(name: str, arn: str) -> None:
+    with pytest.raises(LocalRunError, match=r"must be the whole ARN of a Secrets Manager secret"):
+        _values(**{name: arn})
+
+
+def test_whole_arns_are_asked_for_when_a_parameter_names_a_secret() -> None:
+    assert [name for name in template["Parameters"] if "Secret" in name] == [
+        "DatabaseSecretArn",
+        "SecretsKeyArn",
+        "EmbeddingSecretArn",
+    ]
+
+
 @pytest.mark.parametrize(
     "given",
     [
         {},
+        {"VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"},
+        {"CreateDatabase": "true", "DatabaseMinCapacity": "16", "DatabaseMaxCapacity": "16"},
+        {"CreateDatabase": "true", "DatabaseMinCapacity": "0.5", "DatabaseMaxCapacity": "1"},
         {"EmbeddingModel": MODEL},
         {"EmbeddingProvider": "ollama", "EmbeddingUrl": "http://10.0.0.5:11434"},
         {"CreateDatabase": "true"},
@@ -390,34 +413,71 @@ def test_role_is_taken_by_lambda_alone_when_it_is_a_functions() -> None:
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
 
 
+CARRIED = {
+    "TracingPolicy": {"Tracing": "true"},
+    "NetworkPolicy": {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"},
+    "SecretsKeyPolicy": {"SecretsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/k"},
+}
+policies = _of_type("AWS::IAM::ManagedPolicy")
+
+
+def _carried(name: str, **given: str) -> set[str]:
+    """Return the managed policies that a function's role carries."""
+    role = _deployed(roles[functions[name]["Role"]["Fn::GetAtt"][0]], **given)
+    return {policy["Ref"] for policy in role.get("ManagedPolicyArns", [])}
+
+
 def _allowed() -> list[tuple[str, dict[str, Any]]]:
     documents = [(name, policy["PolicyDocument"]) for name, role in roles.items() for policy in role["Policies"]]
-    documents += [(name, policy["PolicyDocument"]) for name, policy in _of_type("AWS::IAM::ManagedPolicy").items()]
-    key = "arn:aws:kms:eu-central-1:123456789012:key/k"
+    documents += [(name, policy["PolicyDocument"]) for name, policy in policies.items()]
     return [
         (name, statement)
         for name, document in documents
-        for statement in _deployed(document["Statement"], CreateDatabase="true", SecretsKeyArn=key)
+        for statement in _deployed(document["Statement"], CreateDatabase="true", **CARRIED["SecretsKeyPolicy"])
         if statement["Effect"] == "Allow"
     ]
 
 
 def test_policy_allows_named_things_alone_when_they_have_a_name() -> None:
     without_a_name = {
-        "xray:PutTraceSegments",
-        "xray:PutTelemetryRecords",
-        "ec2:CreateNetworkInterface",
-        "ec2:DeleteNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:UnassignPrivateIpAddresses",
+        "TracingPolicy": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
+        "NetworkPolicy": {
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        },
     }
     for name, statement in _allowed():
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert "*" not in "".join(actions), name
-        assert set(actions) <= without_a_name or "*" not in _strings(statement["Resource"]), name
-    assert {name for name, _ in _allowed()} >= roles.keys()
+        assert set(actions) <= without_a_name.get(name, set()) or "*" not in _strings(statement["Resource"]), name
+    assert {name for name, _ in _allowed()} == roles.keys() | policies.keys()
+
+
+@pytest.mark.parametrize("policy", sorted(CARRIED))
+def test_policy_is_there_and_carried_when_it_is_needed(policy: str) -> None:
+    needed = {"Tracing": "false", **CARRIED[policy]}
+    with_database = set(functions) - {"AuthorizerFunction"}
+    for name in with_database:
+        assert _carried(name, Tracing="false") == {"DatabasePolicy"}
+        assert _carried(name, **needed) == {"DatabasePolicy", policy}
+    assert not _is_deployed(policy, Tracing="false")
+    assert _is_deployed(policy, **needed)
+
+
+def test_authorizer_may_do_nothing_but_trace_when_all_is_asked_for() -> None:
+    everything = {name: value for given in CARRIED.values() for name, value in given.items()}
+    assert _carried("AuthorizerFunction", **everything) == {"TracingPolicy"}
+    assert _carried("AuthorizerFunction", Tracing="false") == set()
+
+
+def test_key_opens_secrets_alone_when_it_is_ones_own() -> None:
+    (statement,) = policies["SecretsKeyPolicy"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "kms:Decrypt"
+    assert statement["Condition"]["StringEquals"].keys() == {"kms:ViaService"}
 
 
 @pytest.mark.parametrize(
@@ -432,9 +492,9 @@ def test_policy_allows_named_things_alone_when_they_have_a_name() -> None:
     ],
 )
 def test_function_reads_its_own_secrets_alone_when_deployed(name: str, reads: list[str]) -> None:
-    provider = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:provider"
+    provider = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:provider-a1B2c3"
     role = _deployed(roles[functions[name]["Role"]["Fn::GetAtt"][0]], EmbeddingSecretArn=provider)
-    found = ["database"] if {"Ref": "DatabasePolicy"} in role["ManagedPolicyArns"] else []
+    found = ["database"] if "DatabasePolicy" in _carried(name) else []
     for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
         if statement["Action"] == "secretsmanager:GetSecretValue":
             found.append("provider" if statement["Resource"] == provider else "admin key")

@@ -10,7 +10,7 @@ from docs.pages.costs import page
 from local.build import PROJECT, TEMPLATE
 from local.template import read_template
 
-SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database"
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:database-a1B2c3"
 template = read_template(TEMPLATE)
 
 

@@ -12,7 +12,7 @@ template: dict[str, Any] = read_template(TEMPLATE)
 
 
 def _values(**given: str) -> dict[str, str]:
-    return parameter_values(template, {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:any", **given})
+    return parameter_values(template, {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:::secret:any-a1B2c3", **given})
 
 
 def test_values_are_the_defaults_when_nothing_is_given() -> None:
@@ -113,6 +113,12 @@ def test_value_is_resolved_when_parameters_say_what_it_is(value: object, expecte
 def test_condition_holds_when_the_parameters_say_so(workers: str, subnets: str, true: set[str]) -> None:
     values = parameter_values(SMALL, {"WORKERS": workers, "SUBNETS": subnets})
     assert {name for name in SMALL["Conditions"] if holds({"Condition": name}, SMALL, values)} == true
+
+
+@pytest.mark.parametrize(("subnets", "true"), [("", True), ("a", False), (",a", False)])
+def test_list_is_empty_when_each_member_is(subnets: str, true: bool) -> None:
+    values = parameter_values(SMALL, {"WORKERS": "3", "SUBNETS": subnets})
+    assert holds({"Fn::EachMemberEquals": [{"Ref": "Subnets"}, ""]}, SMALL, values) is true
 
 
 def test_rule_refuses_by_variable_names_when_its_condition_holds() -> None:
