@@ -49,6 +49,13 @@ def test_index_is_made_once_when_a_model_has_many_vectors(engine: Engine) -> Non
     assert _attempts(engine) == [(0, None)]
 
 
+def test_nothing_is_begun_when_there_is_no_time_left(engine: Engine) -> None:
+    _embedded(engine, 12)
+
+    assert index_vectors(engine.database, seconds=0, least=1) == Indexed()
+    assert _attempts(engine) == [(0, None)]
+
+
 def test_index_is_made_when_that_takes_longer_than_other_statements_may(database_url: str, engine: Engine) -> None:
     _embedded(engine, 3000)
     hasty = Database(DatabaseSettings(database_url=SecretStr(database_url), database_statement_seconds=0.1))

@@ -34,6 +34,8 @@ def index_vectors(database: Database, *, seconds: float, least: int = LEAST) -> 
     Nobody waits for it: what is not made in ``seconds`` the server goes on with alone. One that came to nothing is
     logged, and tried again after twice the time of the one before; search looks at each vector until then.
     """
+    if seconds <= 0:
+        return Indexed()
     made = going_on = failures = 0
     _drop_useless(database, seconds)
     _forget_attempts(database)
