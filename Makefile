@@ -39,7 +39,7 @@ run: $(READY)  ## Run everything on this machine; SPEC= PORT= DATA_DIR= WORKERS=
 invoke: $(READY)  ## Let built functions answer events on Lambda's own runtime; EVENT="events/….json …" names them
 	@$(PYTHON) -m local.invoke
 
-key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends one; OPDEX_URL= OPDEX_KEY= elsewhere
+key: $(READY)  ## List the API keys; NAME= ROLE= EXPIRES= make one, REVOKE= ends one; OPDEX_URL= OPDEX_KEY= OPDEX_TOKEN= elsewhere
 	@$(PYTHON) -m local.keys
 
 test: $(READY)  ## Run all tests, on real Postgres and the AWS emulator, and hold the bounds of branch coverage

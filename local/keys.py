@@ -28,10 +28,13 @@ def key(
     ] = "",
     url: Annotated[_Text, typer.Option(envvar="OPDEX_URL", help="A deployed stack's output ApiUrl.")] = "",
     api_key: Annotated[_Text, typer.Option(envvar="OPDEX_KEY", help="An admin's key there.")] = "",
+    token: Annotated[
+        _Text, typer.Option(envvar="OPDEX_TOKEN", help="A token, where ApiAuthorization=cognito or jwt asks for one.")
+    ] = "",
 ) -> None:
     """List the API keys; with a role make one, whose key alone goes to standard output."""
     try:
-        with _client(url, api_key, Path(data_dir or PROJECT / ".local").expanduser()) as client:
+        with _client(url, api_key, token, Path(data_dir or PROJECT / ".local").expanduser()) as client:
             if revoke:
                 _call(client, "DELETE", f"keys/{quote(revoke, safe='')}")
                 print(f"Key {revoke} is refused from now on.", file=sys.stderr)
@@ -45,9 +48,9 @@ def key(
         _give_up(str(error))
 
 
-def _client(url: str, api_key: str, folder: Path) -> httpx.Client:
-    if bool(url) != bool(api_key):
-        raise LocalRunError("A deployed stack needs both OPDEX_URL and OPDEX_KEY.")
+def _client(url: str, api_key: str, token: str, folder: Path) -> httpx.Client:
+    if bool(url) != bool(api_key or token):
+        raise LocalRunError("A deployed stack needs OPDEX_URL, and OPDEX_KEY or OPDEX_TOKEN or both.")
     if not url:
         try:
             endpoint = json.loads((folder / "endpoint.json").read_text())
@@ -56,7 +59,12 @@ def _client(url: str, api_key: str, folder: Path) -> httpx.Client:
                 f"No system runs in {folder}: start one with make run, or set OPDEX_URL and OPDEX_KEY."
             ) from None
         url, api_key = endpoint["url"], endpoint["api_key"]
-    return httpx.Client(base_url=f"{url.rstrip('/')}/api/v1/admin/", headers={"X-API-Key": api_key}, timeout=60)
+    headers = {"X-API-Key": api_key, "Authorization": token and f"Bearer {token}"}
+    return httpx.Client(
+        base_url=f"{url.rstrip('/')}/api/v1/admin/",
+        headers={name: value for name, value in headers.items() if value},
+        timeout=60,
+    )
 
 
 def _call(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
