@@ -48,7 +48,8 @@ def main() -> int:
     with _service() as service:
         service.store(corpus, sets)
         for run in plan_runs(sets):
-            ranked = {name: [*service.ranked(run, ranking)] for name, ranking in _RANKINGS.items()}
+            answers = [*service.ranked(run, _RANKINGS)]
+            ranked = {name: [answer[name] for answer in answers] for name in _RANKINGS}
             ranked[reciprocal_rank.NAME] = [*reciprocal_rank.fused(ranked["lexical"], ranked["semantic"])]
             if folder := os.environ.get("OPDEX_RANKED"):
                 _keep(Path(folder), run, ranked)

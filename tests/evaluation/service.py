@@ -37,11 +37,17 @@ class Service:
         for catalog in {catalog_id([queries]) for queries in sets}:
             self._wait(catalog, time.monotonic() + seconds)
 
-    def ranked(self, run: Run, ranking: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield a line of ranked operations, as the scorer reads them, for each query of the run."""
+    def ranked(self, run: Run, rankings: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, dict[str, Any]]]:
+        """Yield for each query of the run a line of ranked operations, as the scorer reads them, by ranking.
+
+        A query is asked with all rankings in a row: the service embeds it once.
+        """
         documents = {spec_name(document): document for queries in run.sets for document in queries.documents}
 
-        def ask(question: tuple[QuerySet, int, str, str]) -> dict[str, Any]:
+        def ask(question: tuple[QuerySet, int, str, str]) -> dict[str, dict[str, Any]]:
+            return {name: ask_with(question, ranking) for name, ranking in rankings.items()}
+
+        def ask_with(question: tuple[QuerySet, int, str, str], ranking: Mapping[str, Any]) -> dict[str, Any]:
             queries, number, document, query = question
             where = {} if run.is_pooled else {"spec": spec_name(document)}
             # The contract takes 1,000 characters.
