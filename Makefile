@@ -64,9 +64,8 @@ build: $(READY)  ## Build what is deployed, into .aws-sam/build
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/sam build
 
 ENVIRONMENT ?= default
-deploy: build  ## Deploy what is built to AWS, as samconfig.toml says; ENVIRONMENT= names another table of it
-	$(PYTHON) -m deploy.concurrency $(ENVIRONMENT)
-	.venv/bin/sam deploy --config-env $(ENVIRONMENT)
+deploy: build  ## Build and deploy to AWS, as samconfig.toml says; ENVIRONMENT= names another table of it
+	@$(PYTHON) -m deploy $(ENVIRONMENT)
 
 STACK ?= opdex
 destroy: $(READY)  ## Delete a stack in AWS, after a question; STACK= names it

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from deploy.errors import DeployError, told_in_a_line
+from deploy.stack import described, resources
 
 # Lambda gives back the network interfaces of functions in a VPC after half an hour at times.
 _ASK_SECONDS, _ASKS = 15, 240
@@ -11,25 +12,24 @@ _ASK_SECONDS, _ASKS = 15, 240
 
 def destroy(stack: str, cloudformation: Any, rds: Any) -> str | None:
     """Delete a stack, whatever protects its database; return the name of the last snapshot. Raises DeployError."""
-    from botocore.exceptions import ClientError, WaiterError
+    from botocore.exceptions import WaiterError
 
-    try:
-        (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    except ClientError as error:
-        raise DeployError(f"There is no stack to delete: {error}") from None
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
-    cluster = outputs.get("DatabaseCluster")
-    if cluster is not None:
-        rds.modify_db_cluster(DBClusterIdentifier=cluster, DeletionProtection=False, ApplyImmediately=True)
+    found = described(cloudformation, stack)
+    if found is None:
+        raise DeployError(f"There is no stack {stack} to delete.")
     # By its id, since its name finds nothing any more once it is gone.
-    stack_id = described["StackId"]
+    stack_id = found["StackId"]
+    # Not by an output: a stack whose creation failed has none.
+    clusters = resources(cloudformation, stack_id, "AWS::RDS::DBCluster")
+    for cluster in clusters:
+        rds.modify_db_cluster(DBClusterIdentifier=cluster, DeletionProtection=False, ApplyImmediately=True)
     cloudformation.delete_stack(StackName=stack_id)
     waiter = cloudformation.get_waiter("stack_delete_complete")
     try:
         waiter.wait(StackName=stack_id, WaiterConfig={"Delay": _ASK_SECONDS, "MaxAttempts": _ASKS})
     except WaiterError:
         raise DeployError(f"The stack is not deleted: {_reasons(cloudformation, stack_id)}") from None
-    return None if cluster is None else _last_snapshot(rds, cluster)
+    return _last_snapshot(rds, clusters[0]) if clusters else None
 
 
 def _reasons(cloudformation: Any, stack_id: str) -> str:

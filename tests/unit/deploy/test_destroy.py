@@ -4,33 +4,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import WaiterError
 
 from deploy.destroy import destroy, main
 from deploy.errors import DeployError
+from tests.unit.deploy.account import STACK_ID, CloudFormation
 
-STACK_ID = "arn:aws:cloudformation:eu-central-1:123456789012:stack/opdex/6f1b2c30"
 
-
-class Aws:
+class Aws(CloudFormation):
     """CloudFormation and RDS in one; notes what is done."""
 
-    def __init__(self, *, cluster: str | None = "cluster", stuck: bool = False, there: bool = True) -> None:
+    def __init__(self, status: str | None = "CREATE_COMPLETE", *, stuck: bool = False) -> None:
+        super().__init__(status, resources={"AWS::RDS::DBCluster": ("cluster",)})
         self.done: list[str] = []
-        self._cluster = cluster
         self._stuck = stuck
-        self._there = there
-
-    def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803
-        if not self._there:
-            message = f"Stack with id {StackName} does not exist"
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
-        outputs = [{"OutputKey": "DatabaseCluster", "OutputValue": self._cluster}] if self._cluster else []
-        return {"Stacks": [{"StackId": STACK_ID, "Outputs": outputs}]}
 
     def modify_db_cluster(self, **settings: Any) -> None:
         assert settings == {
-            "DBClusterIdentifier": self._cluster,
+            "DBClusterIdentifier": "cluster",
             "DeletionProtection": False,
             "ApplyImmediately": True,
         }
@@ -63,14 +54,16 @@ class Aws:
         }
 
 
-def test_stack_is_deleted_and_its_last_snapshot_named_when_it_had_a_database() -> None:
-    aws = Aws()
+@pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "ROLLBACK_FAILED"])
+def test_stack_is_deleted_and_its_last_snapshot_named_when_it_had_a_database(status: str) -> None:
+    aws = Aws(status)
     assert destroy("opdex", aws, aws) == "newest"
     assert aws.done == ["unprotected", "deleted", "waited"]
 
 
-def test_database_is_left_alone_when_it_is_not_the_stacks() -> None:
-    aws = Aws(cluster=None)
+def test_database_is_left_alone_when_the_stack_has_none() -> None:
+    aws = Aws()
+    aws.gone = {"cluster"}
     assert destroy("opdex", aws, aws) is None
     assert aws.done == ["deleted", "waited"]
 
@@ -82,8 +75,8 @@ def test_reason_is_told_when_a_stack_cannot_be_deleted() -> None:
 
 
 def test_absence_is_told_when_there_is_no_such_stack() -> None:
-    aws = Aws(there=False)
-    with pytest.raises(DeployError, match="no stack to delete"):
+    aws = Aws(None)
+    with pytest.raises(DeployError, match="no stack opdex to delete"):
         destroy("opdex", aws, aws)
     assert aws.done == []
 
