@@ -159,8 +159,9 @@ def test_readers_see_one_revision_whole_when_a_publication_happens_meanwhile(eng
 
     def hammer() -> None:
         reader = Engine(engine.settings.database_url.get_secret_value())  # type: ignore[union-attr]
+        searcher = _searcher(reader)  # with what it holds
         while not stop.is_set():
-            answer = _search(reader, "number", limit=50)
+            answer = searcher.search(SearchRequest(q="number", limit=50))
             kinds = {operation.summary.split()[0] for operation in answer.operations}
             seen.update(kinds)
             if len(kinds) != 1 or len(answer.operations) != 12:
