@@ -12,6 +12,7 @@ from opdex.database import Connection, Database
 from opdex.embedding.registry import RegisteredModel, register_model, settle_dimension
 from opdex.errors import LeaseLost, ProviderFailed
 from opdex.indexing.deadline import Deadline
+from opdex.indexing.slice import SliceResult
 from opdex.indexing.worker import Worker
 from opdex.jobs import enqueue, events, leases, watches
 from opdex.jobs.wakeups import WakeUp
@@ -39,7 +40,7 @@ def _claim(engine: Engine, lease_seconds: float = 30.0) -> leases.Claim:
 def test_job_is_published_when_all_texts_are_embedded(engine: Engine) -> None:
     job_id = engine.job_id("users", things(10))
 
-    assert engine.worker().outcomes() == ["published"]
+    assert engine.worker().handle() == [SliceResult("published", texts_embedded=10)]
 
     job, status = engine.job(job_id), engine.status("users")
     assert (job.status, job.attempts, job.slices, job.reused) == ("succeeded", 1, 1, 0)
@@ -356,6 +357,25 @@ def test_one_sibling_is_woken_when_more_is_ready_after_a_claim(engine: Engine) -
     engine.worker().handle(job_id=first)
 
     assert engine.wake_ups.of_kind("ready") == [(second, 0)]
+
+
+def test_no_sibling_is_woken_when_the_provider_has_just_been_throttled(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = engine.job_id("first", things(1, "a")), engine.job_id("second", things(1, "b"))
+    send = engine.wake_ups.send
+
+    def throttle_elsewhere_and_send(wake_up: WakeUp, delay_seconds: float = 0) -> None:
+        engine.sql(
+            """INSERT INTO cool_downs VALUES ('scripted', now() + interval '60 seconds', 1, 'busy')
+               ON CONFLICT DO NOTHING"""
+        )
+        send(wake_up, delay_seconds)
+
+    monkeypatch.setattr(engine.wake_ups, "send", throttle_elsewhere_and_send)
+
+    assert engine.worker().outcomes(job_id=first) == ["published"]
+    assert second not in {job_id for job_id, _ in engine.wake_ups.of_kind("ready")}
 
 
 def test_no_wake_up_is_sent_when_a_claim_finds_nothing(engine: Engine) -> None:
