@@ -72,7 +72,10 @@ def test_key_is_made_listed_and_ended_when_a_system_runs(command: Command, gatew
         ({"ROLE": "reader", "NAME": "me", "EXPIRES": "2999-01-31T00:00:00"}, "Refused (400): The request is malformed"),
         ({"ROLE": "reader", "NAME": "me", "EXPIRES": "tomorrow"}, "Refused (400): The request is malformed"),
         ({"REVOKE": "nobody"}, "Refused (404): No key 'nobody'."),
-        ({"OPDEX_URL": "https://opdex.example"}, "A deployed stack needs OPDEX_URL, and OPDEX_KEY or OPDEX_TOKEN or both."),
+        (
+            {"OPDEX_URL": "https://opdex.example"},
+            "A deployed stack needs OPDEX_URL, and OPDEX_KEY or OPDEX_TOKEN or both.",
+        ),
         ({"DATA_DIR": "/nowhere"}, "No system runs in /nowhere: start one with make run, or set OPDEX_URL"),
     ],
 )
