@@ -355,3 +355,14 @@ def test_segments_of_another_scheme_stay_for_a_day_when_there_are_new_ones(books
     books.sql("UPDATE segments SET created_at = now() - interval '25 hours' WHERE scheme = %s", SCHEME)
     assert forget_segments(books.database, seconds=60) == 1
     assert [segment["scheme"] for segment in segments(books)] == [SCHEME]
+
+
+def test_segments_of_the_new_release_stay_when_the_one_before_still_sweeps(
+    books: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books.sql("UPDATE segments SET created_at = now() - interval '9 days'")
+    with monkeypatch.context() as deployed:
+        deployed.setattr(stored_segments, "SCHEME", SCHEME + 1)
+        assert rebuild(books) == 1
+    assert forget_segments(books.database, seconds=60) == 0
+    assert [segment["scheme"] for segment in segments(books)] == [SCHEME, SCHEME + 1]

@@ -59,7 +59,8 @@ FOR KEY SHARE;
 
 -- name: forget_segments
 -- Of one batch: those of revisions that are gone (the release before dropped their operations alone), and those made in
--- another way, once one made in this way has been there for a day: until then a deploy may be taken back.
+-- another way a day ago, once one made in this way has been there for a day: a deploy may be taken back until then, and
+-- during it the sweep of the release before sees those of the new one.
 WITH looked_at AS MATERIALIZED (
     SELECT spec_id, revision, scheme FROM segments
     WHERE (spec_id, revision, scheme) > (%(spec_id)s, %(revision)s, %(after_scheme)s)
@@ -71,7 +72,7 @@ WITH looked_at AS MATERIALIZED (
               SELECT FROM revisions r
               WHERE coalesce(r.original_spec_id, r.spec_id) = l.spec_id
                 AND coalesce(r.original_revision, r.revision) = l.revision)
-           OR (l.scheme <> %(scheme)s AND EXISTS (
+           OR (l.scheme <> %(scheme)s AND g.created_at < now() - interval '1 day' AND EXISTS (
               SELECT FROM segments ours
               WHERE ours.spec_id = l.spec_id AND ours.revision = l.revision AND ours.scheme = %(scheme)s
                 AND ours.created_at < now() - interval '1 day')))
