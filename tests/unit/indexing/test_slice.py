@@ -34,7 +34,7 @@ class Clock:
 
     def uniform(self, least: float, most: float) -> float:
         self.jitters.append((least, most))
-        return most
+        return (least + most) / 2
 
     def seconds_left(self) -> float:
         return self.ends_at - self.now
@@ -81,7 +81,7 @@ def _persist(clock: Clock, errors: list[OpdexError]) -> object:
 def test_pauses_double_up_to_two_seconds_when_the_database_is_away(clock: Clock) -> None:
     assert _persist(clock, [DatabaseUnavailable()] * 8) is _CONNECTION
 
-    assert clock.slept == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0])
+    assert clock.slept == pytest.approx([0.75 * pause for pause in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0)])
     assert set(clock.jitters) == {(0.5, 1)}, "half of each pause at least, so that many workers do not come together"
 
 
