@@ -152,6 +152,16 @@ def test_segment_is_that_of_the_stored_operations_when_the_document_says_others(
     assert expected != _BUILT
 
 
+def test_segment_keeps_names_and_stored_hashes_when_texts_are_made_in_another_way(
+    books: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books.sql("DELETE FROM segments")
+    monkeypatch.setattr("opdex.openapi.operation_text.TEXT_SCHEME", "next")
+    assert rebuild(books) == 1
+    assert [segment["octets"] for segment in segments(books)] == [_BUILT]
+    assert found(books, "isbn prefix") == ["listBooks"]
+
+
 def test_segment_is_that_of_the_stored_operations_when_the_document_is_refused_now(books: Engine) -> None:
     books.sql("DELETE FROM segments")
     books.sql("UPDATE revisions SET content = %s", gzip.compress(b"swagger: '1.2'"))

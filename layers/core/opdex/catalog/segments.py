@@ -3,7 +3,7 @@
 import gzip
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from opdex.database import Connection, Database, load_statements
@@ -144,17 +144,24 @@ def _rebuild(database: Database, limits: Limits, revision: dict[str, Any]) -> bo
 
 
 def _described(content: bytes, limits: Limits, stored: list[Operation]) -> Sequence[Operation]:
-    """Return the operations as the document describes them, where they still are the stored ones; else those."""
+    """Return the operations as the document describes them, with the stored texts' hashes; else the stored ones.
+
+    Those are returned where the document describes others. Vectors are found by the stored hashes, whatever a newer
+    release would make of the texts.
+    """
     try:
         operations = describe(gzip.decompress(content), limits).operations
     except DocumentError as error:
         logger.warning("stored document not read again", error_code=error.code)
         return stored
-    return operations if [*map(_identity, operations)] == [*map(_identity, stored)] else stored
+    if [*map(_place_of, operations)] != [*map(_place_of, stored)]:
+        logger.warning("stored document says other operations", described=len(operations), stored=len(stored))
+        return stored
+    return [replace(said, text_hash=kept.text_hash) for said, kept in zip(operations, stored, strict=True)]
 
 
-def _identity(operation: Operation) -> tuple[str, str, bytes]:
-    return operation.method, operation.path, operation.text_hash
+def _place_of(operation: Operation) -> tuple[str, str]:
+    return operation.method, operation.path
 
 
 def _stored_operations(connection: Connection, origin: Origin) -> list[Operation]:
