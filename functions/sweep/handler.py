@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from opdex.catalog.refresh import refresh_due
+from opdex.catalog.rereading import reread_documents
 from opdex.catalog.segments import forget_segments, rebuild_segments
 from opdex.catalog.sources import Sources
 from opdex.database import Database
@@ -28,7 +29,7 @@ from opdex.settings import SweepSettings
 _WAKE_SECONDS = 40.0
 # The last document that is fetched, read and stored is done within this; the function's time-out would undo it.
 _LAST_REFRESH_SECONDS = 45.0
-# So is the largest segment within this.
+# So is the largest segment within this, or the largest document read again.
 _LAST_SEGMENT_SECONDS = 60.0
 # A batch that is under way when the time is up ends within this.
 _LAST_SECONDS = 10.0
@@ -94,6 +95,17 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     measure("SegmentsRebuilt", rebuilt.segments)
     measure("SegmentsFailed", rebuilt.failures)
     counts["rebuilt_segments"], counts["failed_segments"] = rebuilt.segments, rebuilt.failures
+    reread = reread_documents(
+        database,
+        sender,
+        Limits.of(settings),
+        model,
+        workers=settings.workers,
+        seconds=seconds_left() - _LAST_SEGMENT_SECONDS,
+    )
+    measure("DocumentsReread", reread.documents)
+    measure("RereadsFailed", reread.failures)
+    counts["reread_documents"], counts["failed_rereads"] = reread.documents, reread.failures
     counts["forgotten_segments"] = forget_segments(database, seconds=seconds_left() - _LAST_SECONDS)
     indexed = index_vectors(database, seconds=seconds_left() - _LAST_SECONDS)
     measure("IndexesMade", indexed.made)

@@ -23,7 +23,7 @@ type Count = Literal[
     "ProviderThrottles", "ProviderFailures", "WakeUpsFailed",
     "SpecsRefreshed", "RefreshesFailed", "SweptUnparked", "SweptGaps", "SweptWoken",
     "SweptForgottenJobs", "SweptForgottenRevisions", "SweptForgottenOperations", "SweptForgottenVectors",
-    "SegmentsRebuilt", "SegmentsFailed", "IndexesMade", "IndexesFailed",
+    "SegmentsRebuilt", "SegmentsFailed", "DocumentsReread", "RereadsFailed", "IndexesMade", "IndexesFailed",
 ]  # fmt: skip
 type Duration = Literal["ProviderSeconds", "BilledSeconds", "OldestReadyJobAge"]
 type Latency = Literal[

@@ -27,10 +27,10 @@ WITH source AS MATERIALIZED (
     RETURNING id, spec_name
 )
 INSERT INTO revisions (spec_id, revision, original_spec_id, original_revision, content_sha256, content, bytes,
-                       base_path, title, openapi_version, operation_count, warnings, webhooks)
+                       base_path, title, openapi_version, operation_count, warnings, webhooks, text_scheme)
 SELECT clones.id, r.revision, coalesce(r.original_spec_id, r.spec_id), coalesce(r.original_revision, r.revision),
        r.content_sha256, r.content, r.bytes, r.base_path, r.title, r.openapi_version, r.operation_count, r.warnings,
-       r.webhooks
+       r.webhooks, r.text_scheme
 FROM source
 JOIN clones USING (spec_name)
 JOIN revisions r ON r.spec_id = source.id AND r.revision IN (source.current_revision, source.published_revision);

@@ -15,23 +15,6 @@ SELECT id, current_revision, published_revision, published_model_id FROM specs
 WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s
 FOR NO KEY UPDATE;
 
--- name: stored_operations
-SELECT operation_id, method, path, summary, description, tags, deprecated, text_hash
-FROM operations WHERE spec_id = %(spec_id)s AND revision = %(revision)s;
-
--- name: stored_revision
-SELECT content_sha256, base_path, webhooks FROM revisions WHERE spec_id = %(spec_id)s AND revision = %(revision)s;
-
--- name: add_revision
-INSERT INTO revisions (spec_id, revision, content_sha256, content, bytes, base_path, title, openapi_version,
-                       operation_count, warnings, webhooks)
-VALUES (%(spec_id)s, %(revision)s, %(content_sha256)s, %(content)s, %(bytes)s, %(base_path)s, %(title)s,
-        %(openapi_version)s, %(operation_count)s, %(warnings)s, %(webhooks)s);
-
--- name: copy_operations
-COPY stored_operations (spec_id, revision, position, operation_id, method, path, summary, description, tags, deprecated,
-                        text, text_hash, name_words) FROM STDIN;
-
 -- name: turn_to_revision
 -- To the same one where nothing changed. What was known of the document's former source goes, and so does a schedule
 -- where the new source is no URL.
