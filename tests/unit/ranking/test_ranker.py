@@ -72,6 +72,13 @@ def test_each_clause_has_its_best_when_a_query_has_several() -> None:
     assert {hit.number: hit.clause for hit in hits if hit.number in (1, 5)} == {5: 1, 1: 2}
 
 
+def test_clause_is_the_one_that_ranked_it_when_many_are_near_another() -> None:
+    twins = [operation(f"GET /{name}", text=name) for name in "abcd"]
+    near = Cosines([[0.5, 0.8, 0.7], *([0.5, 0.8, 0.1] for _ in "bcd")])
+    hits = ranked("zip it up, then get qqq", scope(twins), near)
+    assert (hits[0].number, hits[0].clause) == (0, 2)
+
+
 def test_method_decides_when_words_do_not() -> None:
     twins = [operation("GET /pets", "pets", text="a"), operation("DELETE /pets", "pets", text="b")]
     assert order(ranked("delete pets", scope(twins))) == [1, 0]

@@ -53,7 +53,7 @@ class Similarities(Protocol):
 class Ranked:
     """An operation's number in the scope, and why it is where it is.
 
-    ``clause``: which of the query's texts it answers best; ``needed_by``: the number of the operation that brought it,
+    ``clause``: which of the query's clauses it has the greatest share of; ``needed_by``: the number of the operation that brought it,
     where the graph gave it more than its own words and meaning.
     """
 
@@ -231,7 +231,7 @@ def _ranked(weighed: _Weighed, passed: graph.Passed, parts: Sequence[Part], limi
         brought[taker] += share
         givers[taker] = max(givers.get(taker, (0.0, -1)), (share, giver))
     columns = weighed.hinted.shape[1]
-    clauses = weighed.hinted[:, 1:].argmax(axis=1) + 1 if columns > 1 else np.zeros(len(own), np.intp)
+    clauses = fusion.softmax(weighed.hinted[:, 1:]).argmax(axis=1) + 1 if columns > 1 else np.zeros(len(own), np.intp)
     said = weighed.words.any(axis=1)
     matched: dict[Channel, NDArray[np.bool_]] = {
         "semantic": _is_matched(weighed.cosines, clauses) & weighed.has_vector,
