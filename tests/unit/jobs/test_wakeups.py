@@ -7,7 +7,8 @@ import pytest
 from moto import mock_aws
 
 from opdex.errors import MalformedWakeUp, QueueUnavailable
-from opdex.jobs.wakeups import WakeUp, WakeUpSender
+from opdex.jobs.wakeups import WakeUp, WakeUpSender, sent
+from tests.integration.engine import RememberedWakeUps
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -53,6 +54,11 @@ def test_message_comes_back_soon_when_it_is_to_be_seen_again(sqs: "SQSClient") -
     sender.see_again(message["ReceiptHandle"], after_seconds=0)
 
     assert sqs.receive_message(QueueUrl=queue_url)["Messages"]
+
+
+def test_caller_is_told_when_a_wake_up_was_not_sent() -> None:
+    assert sent(RememberedWakeUps(), WakeUp(job_id=1)) is True
+    assert sent(RememberedWakeUps(broken=True), WakeUp(job_id=1)) is False
 
 
 def test_queue_is_unavailable_when_there_is_none(sqs: "SQSClient") -> None:
