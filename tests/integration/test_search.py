@@ -25,6 +25,7 @@ from opdex.ranking.segment import Segment
 from opdex.search import SearchAnswer, SearchRequest
 from opdex.search.held_vectors import HeldVectors, Publication
 from opdex.search.searcher import Searcher
+from opdex.search.segment_cache import Edition
 from opdex.search.similarities import StoredSimilarities
 from tests.integration.engine import Engine, ScriptedEmbedder, things
 from tests.integration.library import library
@@ -197,6 +198,24 @@ def test_old_revision_answers_when_the_new_one_is_being_embedded(engine: Engine)
 
     assert all(summaries == ["List all pets"] for summaries in seen)
     assert _search(engine, "sell", ranking="lexical").operations[0].summary == "Sell a car"
+
+
+def test_warm_search_sees_the_new_document_when_a_restored_database_gave_its_number_again(engine: Engine) -> None:
+    searcher, request = _searcher(engine), SearchRequest(q="sell a car")
+    engine.upload("cars", ["List pets"])
+    engine.upload("cars", ["Sell a car", "Buy a car", "Wash a car"])
+    engine.worker().handle()
+    for _ in range(3):
+        assert len(searcher.search(request).operations) == 3
+    engine.sql("DELETE FROM jobs")
+    engine.sql("UPDATE specs SET current_revision = 1, published_revision = NULL, published_model_id = NULL")
+    for table in ("revisions", "stored_operations", "segments"):
+        engine.sql(f"DELETE FROM {table} WHERE revision > 1")
+
+    engine.upload("cars", ["Sell a bicycle", "Walk the dog"])
+    engine.worker().handle()
+
+    assert {found.summary for found in searcher.search(request).operations} == {"Sell a bicycle", "Walk the dog"}
 
 
 # What search says of each operation, in a document whose operations need each other.
@@ -478,7 +497,7 @@ def _similarities(
     (octets,) = read_segments(connection, [(1, 1)]).values()
     scope = Scope([Segment(octets)])
     vectors = engine.embedder.embed_queries(texts)
-    published = [Publication(model.id, (1, 1), "1")]
+    published = [Publication(model.id, Edition((1, 1), ""), "1")]
     return StoredSimilarities(connection, scope, published, passing, model.id, vectors, held or HeldVectors(0))
 
 

@@ -1,13 +1,14 @@
 import numpy as np
 
 from opdex.search.held_vectors import HeldVectors, Publication
+from opdex.search.segment_cache import Edition
 
 _VECTORS = np.ones((4, 2), np.float32)
 _SIZE = _VECTORS.nbytes
 
 
 def _publication(number: int, version: str = "7") -> Publication:
-    return Publication(1, (number, 1), version)
+    return Publication(1, Edition((number, 1), ""), version)
 
 
 def test_vectors_are_due_when_they_are_asked_for_again() -> None:

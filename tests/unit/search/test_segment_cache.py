@@ -6,7 +6,7 @@ import pytest
 from opdex.catalog.segments import Origin
 from opdex.database import Connection
 from opdex.ranking.segment_builder import build_segment
-from opdex.search.segment_cache import MAKING_SECONDS, SegmentCache
+from opdex.search.segment_cache import MAKING_SECONDS, Edition, Loaded, SegmentCache
 from tests.unit.ranking.documents import operation
 
 _CONNECTION = cast(Connection, None)
@@ -49,10 +49,19 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Stored:
     return Stored(monkeypatch)
 
 
-def counts(cache: SegmentCache, origins: Sequence[Origin]) -> list[int]:
+def editions(origins: Iterable[Origin], content: str = "") -> list[Edition]:
+    return [Edition(origin, content) for origin in origins]
+
+
+def load(cache: SegmentCache, origins: Iterable[Origin]) -> Loaded:
+    return cache.load(_CONNECTION, editions(origins))
+
+
+def counts(cache: SegmentCache, origins: Sequence[Origin], content: str = "") -> list[int]:
     """Return how many operations each origin's segment has; of those alone that there is one of."""
-    loaded = cache.load(_CONNECTION, origins)
-    return [loaded.segments[origin].count for origin in origins if origin in loaded.segments]
+    wanted = editions(origins, content)
+    loaded = cache.load(_CONNECTION, wanted)
+    return [loaded.segments[edition].count for edition in wanted if edition in loaded.segments]
 
 
 def test_segments_are_read_once_and_in_one_statement(stored: Stored) -> None:
@@ -62,6 +71,14 @@ def test_segments_are_read_once_and_in_one_statement(stored: Stored) -> None:
     assert counts(cache, [(1, 1)]) == [1]
     assert counts(cache, []) == []
     assert stored.read == [[(2, 1), (1, 1)]]
+
+
+def test_segment_is_read_again_when_its_revision_is_another_one_of_the_same_number(stored: Stored) -> None:
+    stored.octets = {(1, 1): _POOR}
+    cache = stored.cache()
+    assert counts(cache, [(1, 1)], "before") == [1]
+    stored.octets = {(1, 1): _RICH}
+    assert counts(cache, [(1, 1)], "restored") == [3]
 
 
 def test_segments_are_read_in_portions_when_together_they_are_large(
@@ -77,7 +94,7 @@ def test_least_used_go_when_they_take_too_much(stored: Stored) -> None:
     stored.octets = {(number, 1): _RICH for number in range(4)}
     cache = stored.cache(2 * len(_RICH))
     for number in (0, 1, 0, 2, 0, 1):
-        cache.load(_CONNECTION, [(number, 1)])
+        load(cache, [(number, 1)])
     assert stored.read == [[(0, 1)], [(1, 1)], [(2, 1)], [(1, 1)]]
 
 
@@ -85,8 +102,8 @@ def test_first_ones_that_fit_are_loaded_when_all_take_too_much(stored: Stored) -
     stored.octets = {(1, 1): _RICH, (2, 1): _RICH, (3, 1): _POOR, (4, 1): _POOR}
     cache = stored.cache(len(_RICH) + len(_POOR))
     for _ in range(2):
-        loaded = cache.load(_CONNECTION, list(stored.octets))
-        assert (list(loaded.segments), loaded.unready) == ([(1, 1), (3, 1)], frozenset())
+        loaded = load(cache, stored.octets)
+        assert (list(loaded.segments), loaded.unready) == (editions([(1, 1), (3, 1)]), frozenset())
     assert stored.read == [[(1, 1), (3, 1)]]
 
 
@@ -118,7 +135,7 @@ def test_segment_made_of_rows_is_made_again_when_it_had_to_go(stored: Stored) ->
     stored.rows = {(1, 1): _POOR, (2, 1): _POOR}
     cache = stored.cache(len(_POOR))
     for origin in ((1, 1), (2, 1), (1, 1)):
-        cache.load(_CONNECTION, [origin])
+        load(cache, [origin])
     assert stored.made == [(1, 1), (2, 1), (1, 1)]
 
 
@@ -126,22 +143,23 @@ def test_no_further_segment_is_made_when_the_time_for_it_is_up(stored: Stored) -
     stored.rows = {(number, 1): _POOR for number in range(10)}
     stored.seconds = MAKING_SECONDS / 4
     cache = stored.cache()
-    loaded = cache.load(_CONNECTION, list(stored.rows))
-    assert list(loaded.segments) == stored.made == [(number, 1) for number in range(4)]
-    assert loaded.unready == {(number, 1) for number in range(4, 10)}
-    loaded = cache.load(_CONNECTION, list(stored.rows))
+    loaded = load(cache, stored.rows)
+    assert stored.made == [(number, 1) for number in range(4)]
+    assert list(loaded.segments) == editions(stored.made)
+    assert loaded.unready == {*editions((number, 1) for number in range(4, 10))}
+    loaded = load(cache, stored.rows)
     assert stored.made == [(number, 1) for number in range(8)]
     assert len(loaded.unready) == 2
 
 
 def test_segment_that_takes_too_long_to_make_is_unready_and_keeps_no_others_waiting(stored: Stored) -> None:
     stored.rows = {(1, 1): None, (2, 1): _POOR}
-    loaded = stored.cache().load(_CONNECTION, list(stored.rows))
-    assert (list(loaded.segments), loaded.unready) == ([(2, 1)], {(1, 1)})
+    loaded = load(stored.cache(), stored.rows)
+    assert (list(loaded.segments), loaded.unready) == (editions([(2, 1)]), {*editions([(1, 1)])})
 
 
 def test_none_is_made_when_there_is_no_room_left(stored: Stored) -> None:
     stored.octets = {(1, 1): _RICH}
     stored.rows = {(2, 1): _POOR}
-    loaded = stored.cache(len(_RICH)).load(_CONNECTION, [(1, 1), (2, 1)])
-    assert (list(loaded.segments), loaded.unready, stored.made) == ([(1, 1)], frozenset(), [])
+    loaded = load(stored.cache(len(_RICH)), [(1, 1), (2, 1)])
+    assert (list(loaded.segments), loaded.unready, stored.made) == (editions([(1, 1)]), frozenset(), [])

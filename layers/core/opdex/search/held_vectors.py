@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from opdex.catalog.segments import Origin
+from opdex.search.segment_cache import Edition
 
 type Vectors = NDArray[np.float32]  # a row an operation; NaN where one has no vector
 
@@ -22,7 +22,7 @@ class Publication:
     """What search finds of a spec by its vectors. ``version`` is another one after each publication."""
 
     model_id: int
-    origin: Origin
+    edition: Edition
     version: str
 
 

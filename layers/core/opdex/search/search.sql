@@ -4,7 +4,7 @@
 -- name: scope
 SELECT coalesce(r.original_spec_id, r.spec_id) AS origin_spec_id,
        coalesce(r.original_revision, r.revision) AS origin_revision,
-       s.catalog_id, s.spec_name, s.xmin::text AS version,
+       r.content_sha256, s.catalog_id, s.spec_name, s.xmin::text AS version,
        coalesce(s.published_model_id = %(model_id)s AND r.revision = s.published_revision, false) AS is_indexed
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = coalesce(s.published_revision, s.current_revision)

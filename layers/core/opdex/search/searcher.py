@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opdex.catalog.models import ListedOperation
-from opdex.catalog.segments import Origin
 from opdex.database import Connection, Transactions, load_statements
 from opdex.embedding.contract import Embedder, ModelIdentity, Vector
 from opdex.embedding.registry import find_model
@@ -23,7 +22,7 @@ from opdex.search.held_vectors import HeldVectors, Publication
 from opdex.search.highlights import highlights, query_stems
 from opdex.search.models import FoundOperation, Ranking, SearchAnswer, SearchRequest
 from opdex.search.query_vectors import QueryVectors
-from opdex.search.segment_cache import SegmentCache
+from opdex.search.segment_cache import Edition, SegmentCache
 from opdex.search.similarities import StoredSimilarities
 
 _SQL = load_statements("opdex.search", "search.sql")
@@ -109,11 +108,11 @@ class _Search:
                 "model_id": model.id if model else None,
             },
         ).fetchall()
-        loaded = self._segments.load(self._connection, map(_origin, visible))
-        specs = [spec for spec in visible if _origin(spec) in loaded.segments]
-        left_out = [_origin(spec) for spec in visible if _origin(spec) not in loaded.segments]
-        unready = sum(origin in loaded.unready for origin in left_out)
-        segments = [loaded.segments[_origin(spec)] for spec in specs]
+        loaded = self._segments.load(self._connection, map(_edition, visible))
+        specs = [spec for spec in visible if _edition(spec) in loaded.segments]
+        left_out = [_edition(spec) for spec in visible if _edition(spec) not in loaded.segments]
+        unready = sum(edition in loaded.unready for edition in left_out)
+        segments = [loaded.segments[_edition(spec)] for spec in specs]
         scope = Scope(segments)
         passing = scope.passing(self._request.method, self._request.tag, self._request.deprecated)
         similarities = None
@@ -193,7 +192,7 @@ class _Search:
 def _publication(spec: dict[str, Any], model_id: int) -> Publication | None:
     if not spec["is_indexed"]:
         return None
-    return Publication(model_id, (spec["origin_spec_id"], spec["origin_revision"]), spec["version"])
+    return Publication(model_id, _edition(spec), spec["version"])
 
 
 def _used(parts: tuple[Part, ...], has_vectors: bool, request: SearchRequest) -> tuple[Ranking, tuple[Part, ...]]:
@@ -204,8 +203,8 @@ def _used(parts: tuple[Part, ...], has_vectors: bool, request: SearchRequest) ->
     return "lexical", tuple(part for part in PARTS if part != "semantic" and part not in without)
 
 
-def _origin(spec: dict[str, Any]) -> Origin:
-    return spec["origin_spec_id"], spec["origin_revision"]
+def _edition(spec: dict[str, Any]) -> Edition:
+    return Edition((spec["origin_spec_id"], spec["origin_revision"]), spec["content_sha256"])
 
 
 def _waiting_note(specs: int) -> str | None:
