@@ -53,8 +53,8 @@ class Similarities(Protocol):
 class Ranked:
     """An operation's number in the scope, and why it is where it is.
 
-    ``clause``: which of the query's clauses it has the greatest share of; ``needed_by``: the number of the operation that brought it,
-    where the graph gave it more than its own words and meaning.
+    ``clause``: which of the query's clauses it has the greatest share of; ``needed_by``: the number of the operation
+    that brought it, where the graph gave it more than its own words and meaning.
     """
 
     number: int
