@@ -265,6 +265,12 @@ class ProviderTimeout(ProviderUnavailable):
     code = "provider_timeout"
 
 
+class ProviderUnreached(ProviderTimeout):
+    """The embedding provider took no connection in time. No text is to blame for that."""
+
+    code = "provider_unreached"
+
+
 class ProviderFailed(ProviderError):
     """The embedding provider answered with an error of its own."""
 

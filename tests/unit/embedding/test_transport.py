@@ -1,7 +1,11 @@
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -16,11 +20,13 @@ from opdex.errors import (
     ProviderThrottled,
     ProviderTimeout,
     ProviderUnavailable,
+    ProviderUnreached,
     TextRejected,
 )
 from tests.ollama_server import Failure, OllamaServer
 
 BODY = {"model": "nomic-embed-text", "input": ["a"]}
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 def client(answer: Callable[[httpx.Request], httpx.Response]) -> ProviderClient:
@@ -167,7 +173,7 @@ def test_post_raises_misbehaved_when_the_answer_cannot_be_unpacked() -> None:
     ("raised", "failure"),
     [
         (httpx.ConnectError("Connection refused"), ProviderUnavailable),
-        (httpx.ConnectTimeout("timed out"), ProviderUnavailable),
+        (httpx.ConnectTimeout("timed out"), ProviderUnreached),
         (httpx.ReadError("Connection reset by peer"), ProviderUnavailable),
         (httpx.RemoteProtocolError("Server disconnected"), ProviderUnavailable),
         (httpx.ReadTimeout("timed out"), ProviderTimeout),
@@ -210,3 +216,179 @@ def test_post_raises_timeout_within_the_deadline_when_the_server_hangs(headers_f
             provider.post("/api/embed", BODY, Deadline(1.5))
         assert time.monotonic() - started < 2.4  # the body does not get as long once more
         provider.close()
+
+
+# What httpx puts no limit to, since it counts each connect, write and read by itself.
+
+
+@contextmanager
+def serving(speak: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve connections, each by a thread that speaks until it is done or cut off; yield the URL."""
+    speaking: list[threading.Thread] = []
+
+    def take(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            speaking.append(threading.Thread(target=talk, args=(connection,), daemon=True))
+            speaking[-1].start()
+
+    def talk(connection: socket.socket) -> None:
+        with connection, suppress(OSError):  # it is cut off
+            speak(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        taking = threading.Thread(target=take, args=(listening,))
+        taking.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            taking.join()
+    for thread in speaking:
+        thread.join(30)
+
+
+def ended(within: float = 10.0) -> bool:
+    """Return whether all threads of calls have ended in that time."""
+    threads = [thread for thread in threading.enumerate() if thread.name == "provider-call"]
+    for thread in threads:
+        thread.join(within)
+    return not any(thread.is_alive() for thread in threads)
+
+
+def test_post_raises_timeout_and_cuts_the_server_off_when_its_headers_trickle() -> None:
+    def trickle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(30):
+            time.sleep(0.2)
+            connection.sendall(b"X-More: of it\r\n")
+        connection.sendall(b"Content-Length: 2\r\n\r\n{}")
+
+    with serving(trickle) as url, closing(ProviderClient(url)) as provider:
+        with pytest.raises(ProviderTimeout):
+            provider.post("/x", BODY, Deadline(0.5))
+        assert ended(within=2)
+
+
+def test_post_raises_timeout_within_the_deadline_when_the_server_falls_silent_late() -> None:
+    let_go = threading.Event()
+
+    def fall_silent(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        time.sleep(1.4)
+        connection.sendall(b"{")
+        let_go.wait(20)
+
+    with serving(fall_silent) as url, closing(ProviderClient(url)) as provider:
+        started = time.monotonic()
+        with pytest.raises(ProviderTimeout):
+            provider.post("/x", BODY, Deadline(1.5))
+        assert time.monotonic() - started < 2.6  # the read after the piece does not get as long once more
+        let_go.set()
+        assert ended()
+
+
+def test_post_raises_timeout_once_when_each_of_several_addresses_takes_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as sockets:
+        addresses = [sockets.enter_context(full()) for _ in range(3)]
+        entries = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: entries)
+        provider = sockets.enter_context(closing(ProviderClient("http://provider.example")))
+        with pytest.raises(ProviderTimeout) as raised:
+            provider.post("/x", BODY, Deadline(0.5))
+        assert type(raised.value) is ProviderTimeout  # all of them have been tried where it is ProviderUnreached
+        assert ended()
+
+
+@contextmanager
+def full() -> Iterator[tuple[str, int]]:
+    """Yield an address that takes no more connections, and refuses none."""
+    with ExitStack() as sockets:
+        listening = sockets.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield listening.getsockname()
+
+
+def test_post_raises_unreached_when_the_server_takes_no_connection() -> None:
+    with (
+        full() as (host, port),
+        closing(ProviderClient(f"http://{host}:{port}")) as provider,
+        pytest.raises(ProviderUnreached, match="took no connection in time"),
+    ):
+        provider.post("/x", BODY, Deadline(0.5))
+
+
+def test_post_raises_timeout_when_no_name_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+
+    def look_up(*_: Any, **__: Any) -> list[Any]:
+        let_go.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "no name server")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with closing(ProviderClient("http://provider.example")) as provider:
+        with pytest.raises(ProviderTimeout):
+            provider.post("/x", BODY, Deadline(0.1))
+        assert not let_go.is_set()
+        let_go.set()
+        assert ended()
+
+
+def test_post_raises_timeout_and_sends_nothing_later_when_the_key_takes_too_long() -> None:
+    let_go, sent = threading.Event(), []
+
+    def key() -> str:
+        let_go.wait(10)
+        return "late"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={})
+
+    with closing(ProviderClient("http://provider.example", httpx.MockTransport(answer), key)) as provider:
+        with pytest.raises(ProviderTimeout):
+            provider.post("/x", BODY, Deadline(0.1))
+        let_go.set()
+        assert ended()
+    assert sent == []
+
+
+def test_other_calls_go_on_when_one_is_given_up() -> None:
+    let_go = threading.Event()
+
+    def speak(connection: socket.socket) -> None:
+        if b"/slow" in connection.recv(65536):
+            let_go.wait(20)
+        connection.sendall(ANSWER)
+
+    with serving(speak) as url, closing(ProviderClient(url)) as provider:
+        answers: list[object] = []
+        other = threading.Thread(target=lambda: answers.append(provider.get("/slow", Deadline(20))))
+        other.start()
+        with pytest.raises(ProviderTimeout):
+            provider.get("/slow", Deadline(0.2))
+        let_go.set()
+        other.join()
+        assert answers == [{}]
+
+
+def test_connection_is_kept_for_the_next_call_when_one_has_gone_well() -> None:
+    connections = []
+
+    def speak(connection: socket.socket) -> None:
+        connections.append(connection)
+        while connection.recv(65536):
+            connection.sendall(ANSWER)
+
+    with serving(speak) as url, closing(ProviderClient(url)) as provider:
+        for _ in range(3):
+            assert provider.get("/x", Deadline(10)) == {}
+    assert len(connections) == 1

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from opdex.embedding import BatchLimits, ModelIdentity, Pace, Vector
-from opdex.errors import ProviderFailed, ProviderTimeout, ProviderUnavailable, TextRejected, TextTooSlow
+from opdex.errors import (
+    ProviderFailed,
+    ProviderTimeout,
+    ProviderUnavailable,
+    ProviderUnreached,
+    TextRejected,
+    TextTooSlow,
+)
 from opdex.indexing import calls as call_module
 from opdex.indexing.calls import CallLimits, Calls, Embedded
 from opdex.indexing.deadline import Deadline
@@ -286,6 +293,16 @@ def test_single_text_is_to_blame_for_a_time_out_only_when_the_provider_is_there(
     _run(calls := _calls(_Embedder(hang, is_there=is_there), 1))
 
     assert type(calls.failure) is failure
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(10.0, 1), (10.0, 4), (60.0, 1)])
+def test_provider_is_to_blame_when_it_took_no_connection(seconds: float, count: int) -> None:
+    def find_nobody(texts: Sequence[str]) -> None:
+        raise ProviderUnreached
+
+    _run(calls := _calls(_Embedder(find_nobody), count, seconds=seconds))
+
+    assert type(calls.failure) is ProviderUnreached
 
 
 def test_no_call_starts_when_none_would_end_in_time() -> None:

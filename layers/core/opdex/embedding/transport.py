@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import NoReturn
 
 import httpx
 
+from opdex.embedding.timed_calls import TimedCalls
 from opdex.errors import (
     ConfigurationError,
     ProviderError,
@@ -19,6 +21,7 @@ from opdex.errors import (
     ProviderThrottled,
     ProviderTimeout,
     ProviderUnavailable,
+    ProviderUnreached,
     TextRejected,
 )
 
@@ -102,13 +105,21 @@ class ProviderClient:
                 "EMBEDDING_URL must be an http:// or https:// URL, such as http://127.0.0.1:11434."
             )
         on_this_machine = self._url.host in ("127.0.0.1", "::1", "localhost")
-        self._client = httpx.Client(
+        trust_env = not on_this_machine  # a proxy meant for the internet does not know this machine
+        # Loading the certificate authorities takes longer than a request.
+        verify = httpx.create_ssl_context(trust_env=trust_env) if self._url.scheme == "https" else False
+        self._open = partial(
+            httpx.Client,
             base_url=self._url,
             transport=transport,
-            verify=self._url.scheme == "https",  # loading the certificate authorities takes longer than a request
-            trust_env=not on_this_machine,  # a proxy meant for the internet does not know this machine
+            verify=verify,
+            trust_env=trust_env,
             headers={"Accept-Encoding": "identity", "User-Agent": "opdex"},  # no answer unpacks to more than it weighs
         )
+        # A client for each call under way: one that is given up is cut off, and the others are not.
+        self._clients: set[httpx.Client] = set()
+        self._idle: list[httpx.Client] = []
+        self._calls = TimedCalls()
         self._key = key
 
     @property
@@ -118,7 +129,8 @@ class ProviderClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        for client in tuple(self._clients):
+            client.close()
 
     def get(self, path: str, deadline: Deadline) -> object:
         """Return the JSON that the provider answers. Raises ProviderError, or ErrorAnswer for a status but 200."""
@@ -129,12 +141,35 @@ class ProviderClient:
         return self._send("POST", path, body, deadline)
 
     def _send(self, method: str, path: str, body: object, deadline: Deadline) -> object:
+        """Return what the provider answers by the deadline, whatever the call waits for on its way."""
+        client = self._borrow()
+        try:
+            call = partial(self._exchange, client, method, path, body, deadline)
+            return self._calls.run(call, deadline.left(), client.close)
+        finally:
+            self._give_back(client)
+
+    def _borrow(self) -> httpx.Client:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            client = self._open()
+            self._clients.add(client)
+            return client
+
+    def _give_back(self, client: httpx.Client) -> None:
+        if client.is_closed:
+            self._clients.discard(client)
+        else:
+            self._idle.append(client)
+
+    def _exchange(self, client: httpx.Client, method: str, path: str, body: object, deadline: Deadline) -> object:
+        headers = {"Authorization": f"Bearer {self._key()}"} if self._key is not None else None
         left = deadline.left()
         timeout = httpx.Timeout(left, connect=min(left, CONNECT_SECONDS))
-        headers = {"Authorization": f"Bearer {self._key()}"} if self._key is not None else None
-        request = self._client.build_request(method, path, json=body, timeout=timeout, headers=headers)
+        request = client.build_request(method, path, json=body, timeout=timeout, headers=headers)
         try:
-            answer = self._client.send(request, stream=True)
+            answer = client.send(request, stream=True)
             try:
                 # httpx counts each read by itself. Reading the body looks the limit up again: it gets what is left.
                 request.extensions["timeout"]["read"] = deadline.left()
@@ -155,7 +190,9 @@ class ProviderClient:
 
     def _raise_for(self, error: httpx.HTTPError) -> NoReturn:
         reason = " ".join(str(error).split())[:MAX_QUOTED_CHARACTERS] or type(error).__name__
-        if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
+        if isinstance(error, httpx.ConnectTimeout):
+            raise ProviderUnreached(f"The embedding provider at {self.address} took no connection in time.") from error
+        if isinstance(error, httpx.TimeoutException):
             raise ProviderTimeout(f"The embedding provider at {self.address} did not answer in time.") from error
         if isinstance(error, httpx.TransportError):
             raise ProviderUnavailable(f"The embedding provider at {self.address} is away: {reason}") from error

@@ -51,6 +51,7 @@ STATUS_OF: Final[dict[type[OpdexError], int]] = {
     errors.ProviderThrottled: 503,
     errors.ProviderUnavailable: 503,
     errors.ProviderTimeout: 503,
+    errors.ProviderUnreached: 503,
     errors.ProviderFailed: 502,
     errors.ProviderMisbehaved: 502,
     errors.ProviderRefused: 502,

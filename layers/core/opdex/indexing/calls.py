@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from opdex.embedding import Embedder, Pace, Vector
-from opdex.errors import ProviderError, ProviderTimeout, TextRejected, TextTooSlow
+from opdex.errors import ProviderError, ProviderTimeout, ProviderUnreached, TextRejected, TextTooSlow
 from opdex.indexing.deadline import Deadline
 from opdex.jobs.leases import MissingText
 from opdex.observability import measure
@@ -153,7 +153,8 @@ class Calls:
 
     def _give_up(self, call: _Call, error: ProviderError) -> None:
         name = call.chunk[0].named
-        cut_by_deadline = isinstance(error, ProviderTimeout) and call.timeout < self._limits.timeout_seconds
+        took_all_its_time = isinstance(error, ProviderTimeout) and not isinstance(error, ProviderUnreached)
+        cut_by_deadline = took_all_its_time and call.timeout < self._limits.timeout_seconds
         if isinstance(error, TextRejected) and len(call.chunk) > 1:
             # Closes in on the text that is refused.
             self._waiting.extendleft(reversed(call.chunk))
@@ -165,7 +166,7 @@ class Calls:
             self.stop()
             return
         self.stop()
-        alone_too_long = isinstance(error, ProviderTimeout) and len(call.chunk) == 1 and self._provider_is_there()
+        alone_too_long = took_all_its_time and len(call.chunk) == 1 and self._provider_is_there()
         if isinstance(error, TextRejected):
             error = TextRejected(f"{name}: {error.message}")
         elif cut_by_deadline or alone_too_long:
