@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from opdex.embedding.contract import Embedder, ModelIdentity, Vector
@@ -24,7 +25,7 @@ def test_texts_are_embedded_in_one_call_when_none_is_known() -> None:
     embedder, vectors = Counting(), QueryVectors()
     found = vectors.of(embedder, ["a", "b", "a"])
     assert embedder.asked == [["a", "b"]]
-    assert found == embedder.embed_queries(["a", "b", "a"])
+    assert found == np.array(embedder.embed_queries(["a", "b", "a"]), np.float32).tolist()
 
 
 def test_only_the_missing_are_embedded_when_others_are_known() -> None:
@@ -51,10 +52,29 @@ def test_least_used_are_forgotten_when_they_are_many(monkeypatch: pytest.MonkeyP
     assert embedder.asked == [["a"], ["b"], ["c"], ["b"]]
 
 
+def test_least_used_are_forgotten_when_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder, vectors = Counting(), QueryVectors()
+    monkeypatch.setattr("opdex.search.query_vectors._MOST_BYTES", 2 * 4 * len(embedder.embed_queries(["a"])[0]))
+    embedder.asked.clear()
+    for texts in (["a"], ["b"], ["a"], ["c"], ["a"], ["b"]):
+        vectors.of(embedder, texts)
+    assert embedder.asked == [["a"], ["b"], ["c"], ["b"]]
+
+
+def test_text_is_embedded_again_when_its_vector_is_ten_minutes_old() -> None:
+    moments = iter([0.0, 599.0, 600.0, 601.0, 1_200.0])  # of each vector's making and of each look at one
+    embedder, vectors = Counting(), QueryVectors(lambda: next(moments))
+    for _ in range(4):
+        vectors.of(embedder, ["a"])
+    assert embedder.asked == [["a"], ["a"]]
+
+
 def test_all_are_answered_when_one_query_has_more_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opdex.search.query_vectors._MOST", 2)
-    embedder = Counting()
-    assert len(QueryVectors().of(embedder, ["a", "b", "c", "d"])) == 4
+    embedder, vectors = Counting(), QueryVectors()
+    assert len(vectors.of(embedder, ["a", "b", "c", "d"])) == 4
+    monkeypatch.setattr("opdex.search.query_vectors._MOST_BYTES", 1)
+    assert len(vectors.of(embedder, ["a", "b", "c", "d"])) == 4
 
 
 def test_nothing_is_remembered_when_the_provider_fails() -> None:
