@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from opdex.catalog.models import ListedOperation
 from opdex.openapi.operation_text import words
 from opdex.ranking.words import STOP_WORDS, stem
-from opdex.search.highlights import MAX_MATCHES, WINDOW, highlights, query_stems
+from opdex.search.highlights import LOOKED_THROUGH, MAX_MATCHES, WINDOW, highlights, query_stems
 from tests.unit.ranking.documents import few
 
 
@@ -70,6 +70,12 @@ def test_window_is_where_the_first_match_is_when_the_text_is_long(before: str) -
     (part,) = highlights(operation(description=f"{before}pets and other pets" + " more" * 200), query_stems("pet"))
     assert len(part.text) <= WINDOW
     assert [part.text[start:end] for start, end in part.matches] == ["pets", "pets"]
+
+
+@pytest.mark.parametrize(("before", "is_found"), [(LOOKED_THROUGH - 1, True), (LOOKED_THROUGH, False)])
+def test_first_characters_are_looked_through_when_the_text_is_long(before: int, is_found: bool) -> None:
+    text = "-" * before + "pets and other pets"
+    assert marked("pet", description=text) == ({"description": ["pets", "pets"]} if is_found else {})
 
 
 def test_marks_are_few_when_matches_are_many() -> None:
