@@ -210,11 +210,14 @@ def test_best_are_the_same_when_only_candidates_are_ranked(
     near = [[one @ text / np.linalg.norm(one) / np.linalg.norm(text) for text in asked] for one in meant]
     cosines = Cosines(near) if has_vectors else None
     everything = ranked(q, found, cosines)
-    monkeypatch.setattr("opdex.ranking.ranker.ALL_CANDIDATES", 100)
-    monkeypatch.setattr("opdex.ranking.ranker.DEPTH", 50)
+    for name, value in (("ALL_CANDIDATES", 100), ("DEPTH", 50), ("MOST_RANKED", 90)):
+        monkeypatch.setattr(f"opdex.ranking.ranker.{name}", value)
     candidates = ranked(q, found, cosines)
-    assert len(candidates) < found.count
+    assert len(candidates) == min(90, len(everything))
     assert order(candidates)[:10] == order(everything)[:10]
+    assert [ranked(q, found, cosines, limit=limit) for limit in (7, 50, 51, 90, 500)] == [
+        candidates[:limit] for limit in (7, 50, 51, 90, 500)
+    ]
 
 
 def test_filter_holds_when_only_candidates_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:

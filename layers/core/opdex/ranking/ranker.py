@@ -3,7 +3,7 @@ graph."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,11 +17,15 @@ from opdex.ranking.method_hint import method_hint, verb_of
 from opdex.ranking.parts import PARTS, Channel, Part
 from opdex.ranking.scope import Scope
 from opdex.ranking.segment import Places
+from opdex.ranking.selection import greatest
 from opdex.ranking.words import term_key
 
 # Where no more operations than this pass the filters, all are candidates; of more, the best of each channel and clause.
 ALL_CANDIDATES = 4_000
 DEPTH = 300
+# No more are ranked then. Candidates are what costs: only who asks for more than so many of them gets, after these, the
+# best of more candidates; so a page is the same however many are asked for.
+MOST_RANKED = 1_000
 # How far down a channel's list an operation may stand to be called its match.
 _MATCH_DEPTH = 50
 
@@ -74,8 +78,8 @@ def rank(
 ) -> list[Ranked]:
     """Return the operations that pass, best first, each with a score from 0 to 1; equal ones in the scope's order.
 
-    No more than ``limit`` are made out; the ranking is over all. Without similarities, operations that share no word
-    with the query are left out, unless the graph brings them.
+    No more than ``limit`` are made out; the ranking is over all, and its beginning is the same whatever the limit.
+    Without similarities, operations that share no word with the query are left out, unless the graph brings them.
     """
     terms = query_terms(query.texts)
     idf = inverse_document_frequencies(scope, terms)
@@ -85,16 +89,20 @@ def rank(
         similarities=similarities if "semantic" in parts else None,
         columns=len(query.texts),
     )
-    rows = _candidates(passing, evidence)
-    if not len(rows):
-        return []
-    weighed = _weigh(query, scope, rows, evidence, parts)
-    if "graph" in parts and len(rows) < passing.sum():
-        producers = _producers_of_best(scope, weighed, passing)
-        if len(producers) > len(rows):
-            weighed = _weigh(query, scope, producers, evidence, parts)
-    passed = _passed(query, scope, weighed) if "graph" in parts else []
-    return _ranked(weighed, passed, parts, limit)
+    if passing.sum() <= ALL_CANDIDATES:
+        return _best(query, scope, passing, evidence, parts, ALL_CANDIDATES, limit)
+    wanted = MOST_RANKED if limit is None else min(limit, MOST_RANKED)
+    best = _best(query, scope, passing, evidence, parts, DEPTH, min(wanted, DEPTH))
+    if wanted > len(best):
+        known = {hit.number for hit in best}
+        deeper = _best(query, scope, passing, evidence, parts, MOST_RANKED, None)
+        best += [replace(hit, score=min(hit.score, best[-1].score)) for hit in deeper if hit.number not in known]
+    return best[:wanted]
+
+
+def is_cut_short(ranked: int, passing: int) -> bool:
+    """Return whether of so many operations that pass no more than these are ever ranked."""
+    return passing > ALL_CANDIDATES and ranked >= MOST_RANKED
 
 
 class _Evidence:
@@ -119,6 +127,28 @@ class _Evidence:
             self._rows, self._cosines = both[order], cosines[order]
         found: Columns = self._cosines[np.searchsorted(self._rows, rows)]
         return None if np.isnan(found[:, 0]).all() else found
+
+
+def _best(
+    query: Query,
+    scope: Scope,
+    passing: NDArray[np.bool_],
+    evidence: _Evidence,
+    parts: Sequence[Part],
+    depth: int,
+    limit: int | None,
+) -> list[Ranked]:
+    """Return the candidates, best first."""
+    rows = _candidates(passing, evidence, depth)
+    if not len(rows):
+        return []
+    weighed = _weigh(query, scope, rows, evidence, parts)
+    if "graph" in parts and len(rows) < passing.sum():
+        producers = _producers_of_best(scope, weighed, passing)
+        if len(producers) > len(rows):
+            weighed = _weigh(query, scope, producers, evidence, parts)
+    passed = _passed(query, scope, weighed) if "graph" in parts else []
+    return _ranked(weighed, passed, parts, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +179,16 @@ def _weigh(query: Query, scope: Scope, rows: NDArray[np.intp], evidence: _Eviden
     return _Weighed(rows, words, cosines, has_vector, odds, hinted, fusion.probabilities(hinted))
 
 
-def _candidates(passing: NDArray[np.bool_], evidence: _Evidence) -> NDArray[np.intp]:
+def _candidates(passing: NDArray[np.bool_], evidence: _Evidence, depth: int) -> NDArray[np.intp]:
     numbers = np.flatnonzero(passing)
     if len(numbers) <= ALL_CANDIDATES:
         return numbers
     found = [np.empty(0, np.intp)]
     for column in evidence.words[numbers].T:
-        best = np.argpartition(-column, DEPTH)[:DEPTH]
+        best = greatest(column, depth)
         found.append(numbers[best[column[best] > 0]])
     if evidence.similarities is not None:
-        nearest = evidence.similarities.nearest(DEPTH)
+        nearest = evidence.similarities.nearest(depth)
         found.append(nearest[passing[nearest]])
     return np.unique(np.concatenate(found))
 

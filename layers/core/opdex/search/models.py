@@ -60,8 +60,8 @@ class FoundOperation(ListedOperation):
 
 
 class SearchAnswer(BaseModel):
-    """Best first. ``ranking`` is the one that was used; ``note`` says why it is not the one that was asked for, and
-    what was left out.
+    """Best first. ``ranking`` is the one that was used; ``note`` says why it is not the one that was asked for, what
+    was left out, and where the list ends though more could be ranked.
 
     ``has_more``: there are more than were asked for.
     """

@@ -16,7 +16,7 @@ from opdex.embedding.registry import find_model
 from opdex.errors import ConfigurationError, ProviderError, ProviderTimeout
 from opdex.observability import Latency, logger, measure
 from opdex.ranking.parts import PARTS, Part
-from opdex.ranking.ranker import Query, Ranked, rank
+from opdex.ranking.ranker import Query, Ranked, is_cut_short, rank
 from opdex.ranking.scope import Scope
 from opdex.search.held_vectors import HeldVectors, Publication
 from opdex.search.highlights import highlights, query_stems
@@ -130,11 +130,13 @@ class _Search:
         query = Query.of(self._request.q, parts)
         ranked = self._rank(query, scope, passing, similarities, parts)
         shown = ranked[self._request.start : self._request.start + self._request.limit]
+        has_more = len(ranked) > self._request.start + len(shown)
+        end = None if has_more else _end_note(len(ranked), int(passing.sum()))
         return SearchAnswer(
             operations=self._found(query, specs, scope, shown),
             ranking=used,
-            note=_notes(note, _unready_note(unready), _no_room_note(len(left_out) - unready)),
-            has_more=len(ranked) > self._request.start + len(shown),
+            note=_notes(note, _unready_note(unready), _no_room_note(len(left_out) - unready), end),
+            has_more=has_more,
         )
 
     def _rank(
@@ -217,6 +219,12 @@ def _unready_note(specs: int) -> str | None:
 
 def _no_room_note(specs: int) -> str | None:
     return f"{_are(specs)} left out: all are more than one search may look at; name catalogs." if specs else None
+
+
+def _end_note(ranked: int, passing: int) -> str | None:
+    if not is_cut_short(ranked, passing):
+        return None
+    return f"Only the best {ranked:,} of {passing:,} operations are ranked: narrow the search."
 
 
 def _are(specs: int) -> str:

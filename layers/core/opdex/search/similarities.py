@@ -13,6 +13,7 @@ from opdex.embedding.contract import Vector
 from opdex.ranking.fusion import Columns
 from opdex.ranking.scope import Scope
 from opdex.ranking.segment import text_prefixes
+from opdex.ranking.selection import greatest
 from opdex.search.held_vectors import HeldVectors, Publication, Vectors
 
 _SQL = load_statements("opdex.search", "search.sql")
@@ -72,9 +73,9 @@ class StoredSimilarities:
             if found is not None:
                 return found
             wanted *= _MORE
-        cosines = self.cosines(passing)
-        best = np.argpartition(-np.nan_to_num(cosines, nan=-1.0), min(depth, len(passing) - 1), axis=0)[:depth]
-        return passing[np.unique(best)]
+        cosines = np.nan_to_num(self.cosines(passing), nan=-1.0)
+        best: NDArray[np.intp] = np.unique([greatest(column, depth) for column in cosines.T])
+        return passing[best]
 
     def _near(self, wanted: int, least: int) -> NDArray[np.intp] | None:
         """Return the passing operations among so many texts; None where some vector has fewer than ``least``."""
