@@ -1,8 +1,10 @@
 """Search over real rows: channels, filters, fusion, and what readers see while a spec is re-indexed."""
 
+import hashlib
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 from unittest.mock import Mock
@@ -19,6 +21,7 @@ from opdex.embedding.registry import find_model
 from opdex.embedding.vector_index import index_vectors
 from opdex.errors import ConfigurationError, OpdexError, ProviderTimeout
 from opdex.jobs.enqueue import reembed_catalog
+from opdex.openapi import describe
 from opdex.ranking.parts import PARTS
 from opdex.ranking.scope import Scope
 from opdex.ranking.segment import Segment
@@ -27,7 +30,7 @@ from opdex.search.held_vectors import HeldVectors, Publication
 from opdex.search.searcher import Searcher
 from opdex.search.segment_cache import Edition
 from opdex.search.similarities import StoredSimilarities
-from tests.integration.engine import Engine, ScriptedEmbedder, things
+from tests.integration.engine import Engine, ScriptedEmbedder, document, things, wait_until
 from tests.integration.library import library
 from tests.ollama_server import MODEL, Failure, OllamaServer, vector_of
 
@@ -151,37 +154,59 @@ def test_order_is_the_same_when_scores_are_equal(engine: Engine) -> None:
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_readers_see_one_revision_whole_when_a_publication_happens_meanwhile(engine: Engine) -> None:
-    engine.job_id("pets", things(12, "old"))
+class _ByChance(ScriptedEmbedder):
+    """Embeds so that the nearness of two texts tells them."""
+
+    def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
+        return [_unit([byte - 127.5 for byte in hashlib.sha256(text.encode()).digest()[:8]]) for text in texts]
+
+
+def test_readers_see_one_revision_whole_when_publications_happen_meanwhile(engine: Engine) -> None:
+    """Each reader holds segments and vectors; the scores tell which vectors it used, too."""
+    engine.embedder = _ByChance()
+    kinds = ("old", *(f"new{number}" for number in range(6)))
+    (query,) = engine.embedder.embed_queries(["number"])
+    cosines = {
+        operation.summary: max(0.0, float(np.dot(query, engine.embedder.embed_queries([operation.text])[0])))
+        for kind in kinds
+        for operation in describe(document(things(12, kind))).operations
+    }
+    engine.job_id("pets", things(12, kinds[0]))
     engine.worker().handle()
     stop = threading.Event()
-    mixtures: list[set[str]] = []
-    seen: set[str] = set()
+    mixtures: list[SearchAnswer] = []
+    seen: list[Counter[str]] = [Counter(), Counter()]
 
-    def hammer() -> None:
+    def hammer(answers: Counter[str]) -> None:
         reader = Engine(engine.settings.database_url.get_secret_value())  # type: ignore[union-attr]
-        searcher = _searcher(reader)  # with what it holds
+        reader.embedder = engine.embedder
+        searcher = _searcher(reader)
         while not stop.is_set():
-            answer = searcher.search(SearchRequest(q="number", limit=50))
-            kinds = {operation.summary.split()[0] for operation in answer.operations}
-            seen.update(kinds)
-            if len(kinds) != 1 or len(answer.operations) != 12:
-                mixtures.append(kinds)
+            answer = searcher.search(SearchRequest(q="number", ranking="semantic", limit=50))
+            found = {operation.summary: operation.score for operation in answer.operations}
+            kind = answer.operations[0].summary.split()[0]
+            if found != pytest.approx({summary: cosines[summary] for summary in things(12, kind)}, abs=1e-5):
+                mixtures.append(answer)
+            answers[kind] += 1
         reader.close()
 
-    readers = [threading.Thread(target=hammer) for _ in range(2)]
+    readers = [threading.Thread(target=hammer, args=[answers]) for answers in seen]
     for reader in readers:
         reader.start()
-    for kind in ("new", "newer", "newest"):
-        engine.job_id("pets", things(12, kind))
-        engine.embedder.seconds_a_call = 0.02
-        assert engine.worker().outcomes() == ["published"]
-    stop.set()
-    for reader in readers:
-        reader.join()
+    try:
+        for kind in kinds[1:]:
+            engine.job_id("pets", things(12, kind))
+            engine.embedder.seconds_a_call = 0.02
+            assert engine.worker().outcomes() == ["published"]
+            # From the third search on vectors are held.
+            wait_until(lambda: all(answers[kind] > 3 for answers in seen))  # noqa: B023 - waited for at once
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
 
     assert mixtures == []
-    assert {"old", "new"} <= seen
+    assert all({"old", *kinds[1:]} <= answers.keys() for answers in seen)
 
 
 def test_old_revision_answers_when_the_new_one_is_being_embedded(engine: Engine) -> None:
@@ -484,9 +509,72 @@ def test_best_are_the_same_when_only_candidates_are_ranked(
     monkeypatch.setattr("opdex.ranking.ranker.ALL_CANDIDATES", 60)
     monkeypatch.setattr("opdex.ranking.ranker.DEPTH", 30)
 
-    for cost in (1 / 7, 100.0):  # a look at each, and the index
-        monkeypatch.setattr("opdex.search.similarities._EXACT_IN_NEAREST", cost)
-        assert _paths(_search(shop, q, ranking=ranking)) == _paths(everything)
+    assert _paths(_search(shop, q, ranking=ranking)) == _paths(everything)  # by a look at each
+
+    assert index_vectors(shop.database, seconds=30, least=1).made == 1
+    monkeypatch.setattr("opdex.search.similarities._EXACT_IN_NEAREST", 100.0)
+    asked = Mock(wraps=StoredSimilarities._near)
+    monkeypatch.setattr(StoredSimilarities, "_near", lambda *arguments: asked(*arguments))
+    assert _paths(_search(shop, q, ranking=ranking)) == _paths(everything)
+    assert asked.called == (ranking != "lexical")
+
+
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic", "lexical"])
+@pytest.mark.parametrize("has_index", [False, True])
+def test_pages_lead_to_the_end_that_a_note_tells_when_only_candidates_are_ranked(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch, ranking: Any, has_index: bool
+) -> None:
+    q = "list the invoices of a team"
+    everything = _search(shop, q, ranking=ranking, limit=500).operations
+    for name, value in (("ALL_CANDIDATES", 60), ("DEPTH", 10), ("MOST_RANKED", 40)):
+        monkeypatch.setattr(f"opdex.ranking.ranker.{name}", value)
+    if has_index:
+        assert index_vectors(shop.database, seconds=30, least=1).made == 1
+        monkeypatch.setattr("opdex.search.similarities._EXACT_IN_NEAREST", 100.0)
+
+    whole = _search(shop, q, ranking=ranking, limit=500)
+    pages = [_search(shop, q, ranking=ranking, limit=7, start=start) for start in range(0, 40, 7)]
+
+    paths = _paths(whole)
+    assert len(set(paths)) == len(paths) == 40
+    assert [path for page in pages for path in _paths(page)] == paths
+    scores = [hit.score for hit in whole.operations]
+    assert scores == sorted(scores, reverse=True)
+    # Of equal ones an index finds any.
+    assert has_index or paths[:10] == [hit.path for hit in everything[:10]]
+    assert ranking == "hybrid" or scores == pytest.approx([hit.score for hit in everything[:40]], abs=1e-5)
+    note = "Only the best 40 of 128 operations are ranked: narrow the search."
+    assert [(page.has_more, page.note) for page in pages] == [(True, None)] * 5 + [(False, note)]
+    assert (whole.has_more, whole.note) == (False, note)
+    beyond = _search(shop, q, ranking=ranking, start=40)
+    assert (beyond.operations, beyond.has_more, beyond.note) == ([], False, note)
+
+
+def test_no_note_tells_of_an_end_when_all_that_was_found_is_shown(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("ALL_CANDIDATES", 60), ("DEPTH", 5), ("MOST_RANKED", 40)):
+        monkeypatch.setattr(f"opdex.ranking.ranker.{name}", value)
+
+    answer = _search(shop, "invoices of one invoice", ranking="lexical", limit=500)
+    assert (answer.has_more, answer.note) == (
+        False,
+        "Only the best 40 of 128 operations are ranked: narrow the search.",
+    )
+    answer = _search(shop, "tickets", ranking="lexical", limit=500)
+    assert (len(answer.operations), answer.has_more, answer.note) == (30, False, None)
+
+
+def test_first_ones_come_first_when_more_are_alike_than_are_ranked(engine: Engine) -> None:
+    engine.upload("pets", [f"List pets of kind k{number}" for number in range(4001)])
+
+    first = _search(engine, "list pets", ranking="lexical", limit=500)
+    second = _search(engine, "list pets", ranking="lexical", limit=500, start=500)
+
+    assert _paths(first) + _paths(second) == [f"/things/{number}" for number in range(1000)]
+    assert (first.has_more, first.note) == (True, None)
+    end = "Only the best 1,000 of 4,001 operations are ranked: narrow the search."
+    assert (second.has_more, second.note) == (False, end)
 
 
 def _similarities(
