@@ -1,5 +1,6 @@
 """What the tools take and give; the schemas that an agent sees are made of these."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
@@ -8,7 +9,10 @@ from opdex.catalog.models import CATALOG_ID_PATTERN, SPEC_NAME_PATTERN
 from opdex.openapi.path_items import METHOD_PATTERN
 from opdex.openapi.plain_text import storable
 
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(storable)]
+_trimmed = partial(StringConstraints, strip_whitespace=True, min_length=1)
+_storable = AfterValidator(storable)  # behind the lengths: one that follows a function is told in items
+_Tag = Annotated[str, _trimmed(max_length=500), _storable]
+_Place = Annotated[str, _trimmed(max_length=2_000), _storable]
 _CatalogId = Annotated[str, Field(pattern=CATALOG_ID_PATTERN, description="A catalog's id, such as `crm`.")]
 _SpecName = Annotated[str, Field(pattern=SPEC_NAME_PATTERN, description="A spec's name within its catalog.")]
 
@@ -22,6 +26,10 @@ _Next = Annotated[
     Field(exclude_if=_is_none, description="Pass it as `cursor` for the next page; absent on the last one."),
 ]
 
+_MaxTokens = Annotated[
+    int, Field(ge=500, le=20_000, description="About how long the answer may be; what exceeds it is left out.")
+]
+
 
 class _Arguments(BaseModel):
     # A misspelt argument is refused by name rather than left out in silence.
@@ -32,9 +40,10 @@ class SearchArguments(_Arguments):
     """What to search for, and where."""
 
     query: Annotated[
-        _Text,
+        str,
+        _trimmed(max_length=1_000),
+        _storable,
         Field(
-            max_length=1_000,
             description="What the operation should do, in your own words, such as `cancel a subscription at the end "
             "of its period`. Several steps may stand in one query.",
         ),
@@ -44,11 +53,12 @@ class SearchArguments(_Arguments):
     method: Annotated[
         str | None, Field(pattern=METHOD_PATTERN, description="Only this HTTP method, such as GET or POST.")
     ] = None
-    tag: Annotated[_Text | None, Field(max_length=500, description="Only with this tag.")] = None
+    tag: Annotated[_Tag | None, Field(description="Only with this tag.")] = None
     deprecated: Annotated[bool | None, Field(description="true: only deprecated operations; false: none of them.")] = (
         None
     )
     limit: Annotated[int, Field(ge=1, le=50, description="How many to return at most.")] = 10
+    max_tokens: _MaxTokens = 8_000
 
 
 class OperationArguments(_Arguments):
@@ -58,21 +68,17 @@ class OperationArguments(_Arguments):
     catalog_id: Annotated[_CatalogId, Field(validation_alias=AliasChoices("catalog_id", "catalog"))]
     spec_name: Annotated[_SpecName, Field(validation_alias=AliasChoices("spec_name", "spec"))]
     operation_id: Annotated[
-        _Text,
+        str,
+        _trimmed(max_length=2_100),
+        _storable,
         Field(
-            max_length=2_100,
             description="The `operation_id` from search_operations, or method and path, such as `GET /users/{id}`.",
         ),
     ]
-    max_tokens: Annotated[
-        int, Field(ge=500, le=20_000, description="About how long the answer may be; what exceeds it is left out.")
-    ] = 4_000
+    max_tokens: _MaxTokens = 4_000
     at: Annotated[
-        _Text | None,
-        Field(
-            max_length=2_000,
-            description="A place that an earlier answer named under `left_out`: only what is there is shown.",
-        ),
+        _Place | None,
+        Field(description="A place that an earlier answer named under `left_out`: only what is there is shown."),
     ] = None
 
 

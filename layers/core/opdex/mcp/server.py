@@ -121,11 +121,15 @@ class Server:
             message = f"A batch has 1 to {_MOST_IN_BATCH} messages."
             return _refusal(None, ErrorData(code=INVALID_REQUEST, message=message))
         ends_at = time.monotonic() + _BATCH_SECONDS
-        try:
-            answers = [_text(answer) for answer in (self._answer(message, ends_at) for message in sent) if answer]
-        except _Refused as refused:
-            return _refusal(None, refused.error)
+        answers = [_text(answer) for answer in (self._answer_in_batch(message, ends_at) for message in sent) if answer]
         return Exchange(200, f"[{','.join(answers)}]") if answers else Exchange(202)
+
+    def _answer_in_batch(self, sent: Any, ends_at: float) -> JSONRPCResponse | JSONRPCError | None:
+        """Return the answer as ``_answer`` does, also to what is no message: the others are not to blame for it."""
+        try:
+            return self._answer(sent, ends_at)
+        except _Refused as refused:
+            return JSONRPCError(jsonrpc="2.0", id=None, error=refused.error)
 
     def _answer(self, sent: Any, ends_at: float = math.inf) -> JSONRPCResponse | JSONRPCError | None:
         """Return the answer to a message of the first era, None where it wants none. Raises _Refused for no message.

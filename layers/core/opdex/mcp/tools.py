@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -17,7 +18,7 @@ from opdex.errors import (
     OperationNotFound,
     SpecNotFound,
 )
-from opdex.mcp.excerpt import excerpt, find_part
+from opdex.mcp.excerpt import excerpt, find_part, json_bytes
 from opdex.mcp.interface import interface
 from opdex.mcp.models import (
     CatalogArguments,
@@ -32,12 +33,14 @@ from opdex.mcp.models import (
 from opdex.mcp.parsed_documents import ParsedDocuments
 from opdex.openapi.limits import Limits
 from opdex.openapi.plain_text import cut, on_one_line
+from opdex.search import FoundOperation as SearchedOperation
 from opdex.search import SearchAnswer, SearchRequest
 
 type Search = Callable[[SearchRequest], SearchAnswer]
 
 # A low estimate for JSON in English: an answer is rather shorter than was asked for than longer.
 BYTES_A_TOKEN: Final = 3
+_ENVELOPE_BYTES: Final = 150  # of a list's answer: what is not its entries or a note of the search
 _SHORT: Final = 300  # characters that a list says of each of its entries
 _IDENTITY: Final = ("catalog_id", "spec_name", "operation_id", "method", "path")
 _SAID: Final = ("summary", "description", "tags", "deprecated")
@@ -115,7 +118,8 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
             "Search API operations",
             "Find HTTP API operations by what they do, in all catalogs or in one. Describe the task, not the name: "
             "meaning and words are both searched. Returns the best first, each with the `catalog_id`, `spec_name` and "
-            "`operation_id` that get_operation takes. Call it again in other words if nothing fits.",
+            "`operation_id` that get_operation takes. The answer keeps to `max_tokens`, but for a first one that is "
+            "longer; `note` counts what had no room. Call it again in other words if nothing fits.",
             SearchArguments,
             FoundOperations,
             lambda asked: _searched(search, asked),
@@ -154,14 +158,26 @@ def _searched(search: Search, asked: SearchArguments) -> FoundOperations:
         limit=asked.limit,
     )
     answer = search(request)
-    operations = [
-        FoundOperation(
-            **found.model_dump(include=set(FoundOperation.model_fields) - {"summary"}),
-            summary=cut(on_one_line(found.summary or found.description), _SHORT),
-        )
-        for found in answer.operations
-    ]
-    return FoundOperations(operations=operations, note=answer.note)
+    found = [_found(operation) for operation in answer.operations]
+    shown = _fitting(found, asked.max_tokens * BYTES_A_TOKEN - json_bytes(answer.note) - _ENVELOPE_BYTES)
+    notes = [answer.note] if answer.note else []
+    if len(shown) < len(found):
+        notes.append(f"The last {len(found) - len(shown)} of {len(found)} found have no room in `max_tokens`.")
+    return FoundOperations(operations=shown, note=" ".join(notes) or None)
+
+
+def _found(operation: SearchedOperation) -> FoundOperation:
+    said = operation.model_dump(include=set(FoundOperation.model_fields))
+    said["summary"] = cut(on_one_line(operation.summary or operation.description), _SHORT)
+    if operation.clause is not None:
+        said["clause"] = cut(operation.clause, _SHORT)
+    return FoundOperation(**said)
+
+
+def _fitting(operations: list[FoundOperation], max_bytes: int) -> list[FoundOperation]:
+    """Return as many of the first as fit, and one at least: paths and ids are not cut, for they are asked by."""
+    sizes = accumulate(json_bytes(operation.model_dump(mode="json")) + 1 for operation in operations)
+    return operations[: max(1, sum(1 for _ in takewhile(lambda size: size <= max_bytes, sizes)))]
 
 
 def _listed(catalog: Catalog) -> ListedCatalog:
