@@ -40,7 +40,8 @@ class Service:
     def ranked(self, run: Run, rankings: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, dict[str, Any]]]:
         """Yield for each query of the run a line of ranked operations, as the scorer reads them, by ranking.
 
-        A query is asked with all rankings in a row: the service embeds it once.
+        A query is asked with all rankings in a row: the service embeds it once. Raises RuntimeError where an answer is
+        not ranked as asked for, or has a note: such figures would be those of something else.
         """
         documents = {spec_name(document): document for queries in run.sets for document in queries.documents}
 
@@ -52,7 +53,13 @@ class Service:
             where = {} if run.is_pooled else {"spec": spec_name(document)}
             # The contract takes 1,000 characters.
             asked = {"q": query[:1000], "catalog": run.catalog_id, "limit": DEPTH, **where, **ranking}
-            found = self._call("GET", "/search", params=asked)["operations"]
+            answer = self._call("GET", "/search", params=asked)
+            if answer["ranking"] != ranking["ranking"] or "note" in answer:
+                told = f"{answer['ranking']}: {answer.get('note')}"
+                raise RuntimeError(
+                    f"Query {number} of {queries.name} was not ranked as asked, {dict(ranking)}, but {told}"
+                )
+            found = answer["operations"]
             entries = [f"{operation['method']} {operation['path']}" for operation in found]
             if run.is_pooled:
                 entries = [

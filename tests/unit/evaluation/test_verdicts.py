@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.evaluation.scores import METRICS, Figures, Scores
-from tests.evaluation.verdicts import verdicts
+from tests.evaluation.verdicts import gaps, verdicts
 
 
 def _scores(*values: float) -> Scores:
@@ -60,6 +60,25 @@ def test_verdict_says_what_is_compared_and_how() -> None:
 
     assert [" ".join(line.split()) for line in lines][:3] == [
         "NOT KEPT pets nDCG@10 near the recipe 0.500, the recipe 0.900",
-        "level pets nDCG@10 above RRF +0.000 [+0.000, +0.000], paired",
-        "level pets nDCG@10 not below the best baseline +0.000 [-0.150, +0.150] to BM25, unpaired",
+        "level pets nDCG@10 above RRF not above: +0.000 [+0.000, +0.000], paired",
+        "level pets nDCG@10 not below the best baseline not above: +0.000 [-0.150, +0.150] to BM25, unpaired",
+    ]
+
+
+def test_nothing_is_missing_when_each_set_has_published_figures() -> None:
+    sections = {"pets": {"pets"}, "cars": {"cars"}, "all (pooled)": {"pets", "cars"}}
+    figures = {"one": _figures(0.5)}
+    assert [*gaps(sections, {"pets": figures}, {"all (pooled)": figures})] == []
+
+
+def test_gap_is_told_when_figures_are_missing_or_of_other_names() -> None:
+    sections = {"pets": {"pets"}, "cars": {"cars"}}
+
+    lines = [" ".join(str(verdict).split()) for verdict in gaps(sections, {"Cars": {"BM25": _figures(0.5)}}, {})]
+
+    assert lines == [
+        "NOT JUDGED all near the recipe no SEARCH.md with its table beside the corpus",
+        "NOT JUDGED Cars published figures no section of this name",
+        "NOT JUDGED cars published figures none are of these queries",
+        "NOT JUDGED pets published figures none are of these queries",
     ]
