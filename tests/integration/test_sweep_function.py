@@ -11,6 +11,7 @@ from opdex.database import _CONNECTION
 from opdex.session_guards import GUARDS
 from tests.faults.network import Network
 from tests.gateway import LambdaContext
+from tests.integration.engine import Engine
 
 
 @pytest.fixture
@@ -42,6 +43,20 @@ def test_sweep_waits_for_the_database_when_it_has_to_wake(network: Network) -> N
         waking.join()
 
     assert swept["gaps"] == 0
+
+
+class _Scheduled(LambdaContext):
+    def get_remaining_time_in_millis(self) -> int:
+        return 120_000
+
+
+def test_documents_are_read_again_when_an_earlier_release_made_their_texts(network: Network, engine: Engine) -> None:
+    engine.embedder.provider, engine.embedder.model = "ollama", "any"
+    engine.upload("pets", [])
+    engine.sql("UPDATE revisions SET text_scheme = 1")
+
+    passes = [sweep_function.handler({}, _Scheduled()) for _ in range(2)]
+    assert [(counts["reread_documents"], counts["failed_rereads"]) for counts in passes] == [(1, 0), (0, 0)]
 
 
 def test_sessions_are_guarded_when_a_login_has_no_guards_yet(network: Network, database_url: str) -> None:
