@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from opdex.openapi.plain_text import cut, on_one_line
 
-# Part of every text hash; a number. Raise it with any change of the composition: the sweep reads all documents again, and
-# all texts are knowingly embedded again.
+# Part of every text hash; a number. Raise it with any change of the composition: the sweep then reads all documents
+# again, and all texts are knowingly embedded again.
 TEXT_SCHEME = "2"
 MAX_DESCRIPTION = 600
 # The least that a supported model reads, less the two tokens around a text and the estimate's error: MiniLM's 256.
