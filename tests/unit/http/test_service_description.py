@@ -4,6 +4,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from opdex.http.routing import BASE_PATH
+from opdex.mcp import Server
 from tests.gateway import Gateway
 
 
@@ -77,3 +78,11 @@ def test_status_fields_that_may_be_absent_are_not_required(document: dict[str, A
 
 def test_servers_are_relative_to_the_description_itself(document: dict[str, Any]) -> None:
     assert document["servers"] == [{"url": "."}]
+
+
+def test_batch_of_messages_has_as_many_as_the_server_takes(document: dict[str, Any]) -> None:
+    body = document["paths"]["/mcp"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    (batch,) = (kind for kind in body["anyOf"] if kind["type"] == "array")
+    for count, status in ((batch["maxItems"], 200), (batch["maxItems"] + 1, 400)):
+        ping = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
+        assert Server([]).exchange(b"[" + b",".join([ping] * count) + b"]", {}).status == status

@@ -17,7 +17,10 @@ from opdex.tokens.verifier import Bearer, TokenVerifier
 from tests.openid_provider import AUDIENCE, OpenIdProvider
 
 type Forge = Callable[[OpenIdProvider], str]
-NOW = int(time.time())
+
+
+def now() -> int:
+    return int(time.time())
 
 
 def part(value: Any) -> str:
@@ -62,12 +65,12 @@ FORGED: dict[str, Forge] = {
     "unknown key": lambda provider: provider.token(headers={"kid": "other"}),
     "no key named": lambda provider: provider.token(headers={"kid": None}),
     "an extension that must be understood": lambda provider: provider.token(headers={"crit": ["x"], "x": 1}),
-    "expired": lambda provider: provider.token(exp=NOW - 60),
+    "expired": lambda provider: provider.token(exp=now() - 60),
     "no end": lambda provider: provider.token(exp=None),
     "an end that is no number": lambda provider: provider.token(exp="soon"),
     "an end beyond all numbers": lambda provider: provider.token(exp=float("inf")),
-    "not yet": lambda provider: provider.token(nbf=NOW + 600),
-    "given out tomorrow": lambda provider: provider.token(iat=NOW + 86400),
+    "not yet": lambda provider: provider.token(nbf=now() + 600),
+    "given out tomorrow": lambda provider: provider.token(iat=now() + 86400),
     "another issuer": lambda provider: provider.token(iss="https://evil.example"),
     "an issuer that begins alike": lambda provider: provider.token(iss=f"{provider.issuer}/x"),
     "no issuer": lambda provider: provider.token(iss=None),
@@ -88,9 +91,10 @@ FORGED: dict[str, Forge] = {
 def test_bearer_is_known_when_the_token_is_good(
     provider: OpenIdProvider, verifier: TokenVerifier, algorithm: str
 ) -> None:
-    claims: dict[str, Any] = {"roles": ["opdex:reader", "opdex:editor"], "preferred_username": "ann", "exp": NOW + 300}
+    ends_at = now() + 300
+    claims: dict[str, Any] = {"roles": ["opdex:reader", "opdex:editor"], "preferred_username": "ann", "exp": ends_at}
     bearer = verifier.verify(provider.token(algorithm=algorithm, **claims))
-    assert bearer == Bearer("user-1", "ann", "editor", NOW + 300)
+    assert bearer == Bearer("user-1", "ann", "editor", ends_at)
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
@@ -125,8 +129,8 @@ def test_key_for_encryption_verifies_nothing(provider: OpenIdProvider, verifier:
 
 
 def test_clock_of_the_provider_may_be_a_little_off(provider: OpenIdProvider, verifier: TokenVerifier) -> None:
-    assert verifier.verify(provider.token(exp=int(time.time()) - 5)).subject == "user-1"
-    assert verifier.verify(provider.token(nbf=int(time.time()) + 10)).subject == "user-1"
+    assert verifier.verify(provider.token(exp=now() - 5)).subject == "user-1"
+    assert verifier.verify(provider.token(nbf=now() + 10)).subject == "user-1"
 
 
 def test_one_of_several_audiences_suffices(provider: OpenIdProvider, verifier: TokenVerifier) -> None:

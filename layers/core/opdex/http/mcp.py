@@ -37,24 +37,29 @@ _ERROR: Final[dict[str, Any]] = {
         },
     ],
 }
+_MESSAGE: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "jsonrpc": {"type": "string", "enum": ["2.0"]},
+        "id": {"anyOf": _ID},
+        "method": {"type": "string"},
+        "params": {"anyOf": [{"type": "object"}, {"type": "null"}]},
+    },
+    "required": ["jsonrpc", "method"],
+}
+_BATCH: Final[dict[str, Any]] = {
+    "description": "Several messages, in the versions up to 2025-03-26; each is answered for itself.",
+    "type": "array",
+    "items": {},
+    "minItems": 1,
+    "maxItems": 20,  # as the server has it, whose import is left to the first message
+}
 _BODY: Final[dict[str, Any]] = {
     "description": "A message of JSON-RPC 2.0, as the Model Context Protocol has them.",
     "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "jsonrpc": {"type": "string", "enum": ["2.0"]},
-                    "id": {"anyOf": _ID},
-                    "method": {"type": "string"},
-                    "params": {"anyOf": [{"type": "object"}, {"type": "null"}]},
-                },
-                "required": ["jsonrpc", "method"],
-            }
-        }
-    },
+    "content": {"application/json": {"schema": {"anyOf": [_MESSAGE, _BATCH]}}},
 }
+_ANSWER: Final[dict[str, Any]] = {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}
 
 
 def mcp_routes(context: ReadContext) -> Routes:
@@ -77,6 +82,7 @@ def mcp_routes(context: ReadContext) -> Routes:
         media_type="application/json",
         request_body=_BODY,
         empty_answers=(202,),
+        answer_schema=_ANSWER,
         error_schema=_ERROR,
     )
     def exchange_message() -> Response[str]:

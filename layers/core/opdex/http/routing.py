@@ -45,14 +45,16 @@ class Routes(Router):
         media_type: str | None = None,
         request_body: dict[str, Any] | None = None,
         empty_answers: Sequence[int] = (204,),
+        answer_schema: dict[str, Any] | None = None,
         error_schema: dict[str, Any] | None = None,
         documented: bool = True,
     ) -> Callable[[F], F]:
         """Register a route; ``role`` None makes it open. The first line of the function's docstring is its summary.
 
-        ``answers`` describes each successful status; ``media_type`` is that of an answer other than JSON;
-        ``request_body`` describes a body that the function reads by itself; ``empty_answers`` are the statuses that
-        come without one; ``error_schema`` is what errors look like, where that is not the one shape alone.
+        ``answers`` describes each successful status; ``media_type`` is that of an answer which the function writes by
+        itself, ``answer_schema`` what that looks like, where it is not one object or one text; ``request_body``
+        describes a body that the function reads by itself; ``empty_answers`` are the statuses that come without one;
+        ``error_schema`` is what errors look like, where that is not the one shape alone.
         """
 
         def register(function: F) -> F:
@@ -68,7 +70,7 @@ class Routes(Router):
                 operation_id=function.__name__,
                 tags=[self._tag],
                 status_code=min(answers),
-                responses=_successes(answers, media_type, empty_answers)
+                responses=_successes(answers, media_type, answer_schema, empty_answers)
                 | _failures((*errors, *_errors_of_body(function), *(_KEYED if role else ())), error_schema),
                 openapi_extensions=extensions,
                 include_in_schema=documented,
@@ -85,7 +87,10 @@ def _errors_of_body(function: Callable[..., Any]) -> tuple[type[OpdexError], ...
 
 
 def _successes(
-    answers: dict[int, str], media_type: str | None, empty_answers: Sequence[int]
+    answers: dict[int, str],
+    media_type: str | None,
+    answer_schema: dict[str, Any] | None,
+    empty_answers: Sequence[int],
 ) -> dict[int, OpenAPIResponse]:
     responses: dict[int, OpenAPIResponse] = {}
     for status, meaning in answers.items():
@@ -93,8 +98,8 @@ def _successes(
         if status in empty_answers:
             responses[status]["content"] = {}
         elif media_type is not None:
-            kind = "object" if media_type == "application/json" else "string"
-            responses[status]["content"] = {media_type: {"schema": {"type": kind}}}
+            plain = {"type": "object" if media_type == "application/json" else "string"}
+            responses[status]["content"] = {media_type: {"schema": answer_schema or plain}}
     return responses
 
 
