@@ -1,6 +1,6 @@
 """Which id the lines and messages of a job have, whoever works on it."""
 
-from opdex.jobs import enqueue
+from opdex.jobs import enqueue, leases
 from opdex.jobs.sweep import sweep
 from opdex.observability import correlation_id, log_context
 from tests.integration.engine import Engine, things
@@ -40,6 +40,16 @@ def test_hand_over_carries_the_jobs_id_when_time_is_up(engine: Engine) -> None:
     assert "yielded" in engine.worker().outcomes(job_id=job_id, seconds=0.8)
 
     assert _sent(engine)[("ready", job_id)] == "a-request"
+
+
+def test_message_that_is_sent_on_carries_the_jobs_id_when_another_worker_has_the_job(engine: Engine) -> None:
+    job_id = _upload(engine, "users", "a-request")
+    assert engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
+
+    with log_context(correlation_id="of-the-message"):
+        engine.worker().handle(job_id)
+
+    assert _sent(engine) == {("lease", job_id): "a-request"}
 
 
 def test_chunks_are_told_under_the_jobs_id_alone(engine: Engine) -> None:

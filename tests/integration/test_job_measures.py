@@ -189,20 +189,20 @@ def test_texts_wasted_before_an_upload_came_are_measured_when_it_was_worked_off_
 
 
 def test_lost_leases_are_measured_when_workers_vanished(engine: Engine, figures: Figures) -> None:
-    for name in ("one", "two"):
+    for name in ("one", "two", "three"):
         engine.job_id(name, things(1, name))
-    engine.sql("UPDATE jobs SET attempts = 5 WHERE spec_name = 'two'")
-    for _ in range(2):
+    engine.sql("UPDATE jobs SET attempts = 5 WHERE spec_name <> 'one'")
+    for _ in range(3):
         _vanish(engine)
 
-    assert engine.transact(lambda c: leases.expire_leases(c, 5)) == 2
+    assert engine.transact(lambda c: leases.expire_leases(c, 5)) == 3
     assert engine.transact(lambda c: leases.expire_leases(c, 5)) == 0
 
-    assert figures("LeasesExpired") == [2]
-    assert figures("JobsFailed") == [1]
-    assert figures("JobsParked") == [1]
-    (failed,) = engine.sql("SELECT last_error FROM jobs WHERE status = 'failed'")
-    assert failed == {"last_error": "The worker that held this job vanished; its lease ran out."}
+    assert figures("LeasesExpired") == [3]
+    assert figures("JobsFailed") == [2]
+    assert figures("JobsParked") == [2]
+    failed = engine.sql("SELECT last_error FROM jobs WHERE status = 'failed'")
+    assert failed == [{"last_error": "The worker that held this job vanished; its lease ran out."}] * 2
 
 
 def test_no_failed_job_is_measured_when_the_vanished_worker_had_attempts_left(engine: Engine, figures: Figures) -> None:

@@ -82,7 +82,7 @@ def _missing(count: int) -> list[MissingText]:
 
 def _warm_pace(at_once: int) -> Pace:
     """Return the pace of a process that has seen calls of four texts not slow each other down."""
-    pace = Pace(BatchLimits(4, 10_000), at_once)
+    pace = Pace(at_once)
     for size in (1, 1, *range(2, at_once + 1)):
         pace.measured(4, 0.01, size)
     return pace

@@ -12,23 +12,25 @@ WHOLE_SLICE = 0.9  # this share of the most time ever offered passes for a whole
 
 class ChunkSizer:
     """Sizes chunks so that a call takes about as long as wanted and ends before the deadline. One lives as long as the
-    warm process, for one provider. ``limits`` may be set anew where a provider turns out to take less."""
+    warm process, for one provider."""
 
-    def __init__(self, limits: BatchLimits) -> None:
-        self.limits = limits
+    def __init__(self) -> None:
         self._seconds_per_text: float | None = None
         self._ceiling = 1
         self._most_time_left = 0.0
 
-    def next_chunk(self, texts: Sequence[str], time_left: float, target_seconds: float = 5.0) -> int:
+    def next_chunk(
+        self, texts: Sequence[str], limits: BatchLimits, time_left: float, target_seconds: float = 5.0
+    ) -> int:
         """Return how many leading texts to send now; 0 where no call is expected to end within ``time_left``.
 
-        Both in seconds; the call should take about ``target_seconds``.
+        Both in seconds; the call should take about ``target_seconds``. ``limits`` are those of this call: a provider
+        may turn out to take less.
         """
         self._most_time_left = max(self._most_time_left, time_left)
         if not texts or time_left <= 0:
             return 0
-        count = min(self._ceiling, self.limits.max_texts, len(texts))
+        count = min(self._ceiling, limits.max_texts, len(texts))
         if self._seconds_per_text is not None:
             within_deadline = int(time_left / (self._seconds_per_text * SAFETY))
             if within_deadline == 0:
@@ -38,7 +40,7 @@ class ChunkSizer:
             within_target = max(1, int(target_seconds / self._seconds_per_text))
             count = min(count, within_deadline, within_target)
         sizes = accumulate(len(text) for text in texts[:count])
-        return max(1, sum(size <= self.limits.max_characters for size in sizes))
+        return max(1, sum(size <= limits.max_characters for size in sizes))
 
     def measured(self, texts_sent: int, seconds: float) -> None:
         """Learn from a call that succeeded: a slow-down counts at once, a speed-up by and by."""

@@ -10,8 +10,8 @@ from opdex.embedding.window import CallWindow
 class Pace:
     """What a warm process has learned of its provider. For one thread."""
 
-    def __init__(self, limits: BatchLimits, calls_in_flight: int) -> None:
-        self._sizer = ChunkSizer(limits)
+    def __init__(self, calls_in_flight: int) -> None:
+        self._sizer = ChunkSizer()
         self._window = CallWindow(calls_in_flight)
         self.calls_in_flight = calls_in_flight
 
@@ -23,9 +23,8 @@ class Pace:
         self, texts: Sequence[str], limits: BatchLimits, *, under_way: int, time_left: float, target_seconds: float
     ) -> int:
         """Return how many leading texts to send now; 0 where no call is expected to end within ``time_left``."""
-        self._sizer.limits = limits
         # At worst the provider works calls off one by one, and this one waits for all before it.
-        return self._sizer.next_chunk(texts, time_left / (under_way + 1), target_seconds)
+        return self._sizer.next_chunk(texts, limits, time_left / (under_way + 1), target_seconds)
 
     def measured(self, texts_sent: int, seconds: float, at_once: int) -> None:
         """Learn from a call that succeeded; ``at_once`` were under way when it was sent, itself included."""

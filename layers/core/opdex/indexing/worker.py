@@ -53,7 +53,7 @@ class Worker:
         self._embedder = MeteredEmbedder(embedder)
         self._wake_ups = wake_ups
         self._watch = Watch(database, wake_ups, embedder.provider)
-        self._pace = Pace(embedder.batch_limits, settings.embedding_calls_in_flight or embedder.calls_in_flight)
+        self._pace = Pace(settings.embedding_calls_in_flight or embedder.calls_in_flight)
         self._expired_at: float  # when lapsed leases were looked for
 
     def handle(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
