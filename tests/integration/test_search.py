@@ -498,29 +498,43 @@ def shop(engine: Engine) -> Engine:
     return engine
 
 
+_IN_TWO_WAYS = ["list the invoices of a team", "Remove a ticket of the user, then list the files of a folder"]
+
+
+def _rank_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opdex.ranking.ranker.ALL_CANDIDATES", 60)
+    monkeypatch.setattr("opdex.ranking.ranker.DEPTH", 30)
+
+
 @pytest.mark.parametrize("ranking", ["hybrid", "semantic", "lexical"])
-@pytest.mark.parametrize(
-    "q", ["list the invoices of a team", "Remove a ticket of the user, then list the files of a folder"]
-)
+@pytest.mark.parametrize("q", _IN_TWO_WAYS)
 def test_best_are_the_same_when_only_candidates_are_ranked(
     shop: Engine, monkeypatch: pytest.MonkeyPatch, q: str, ranking: Any
 ) -> None:
     everything = _search(shop, q, ranking=ranking)
-    monkeypatch.setattr("opdex.ranking.ranker.ALL_CANDIDATES", 60)
-    monkeypatch.setattr("opdex.ranking.ranker.DEPTH", 30)
+    _rank_few(monkeypatch)
 
-    assert _paths(_search(shop, q, ranking=ranking)) == _paths(everything)  # by a look at each
+    assert _paths(_search(shop, q, ranking=ranking)) == _paths(everything)
 
+
+@pytest.mark.parametrize("ranking", ["hybrid", "semantic", "lexical"])
+@pytest.mark.parametrize("q", _IN_TWO_WAYS)
+def test_best_are_the_same_when_candidates_are_found_by_index(
+    shop: Engine, monkeypatch: pytest.MonkeyPatch, q: str, ranking: Any
+) -> None:
+    everything = _search(shop, q, ranking=ranking)
+    _rank_few(monkeypatch)
     assert index_vectors(shop.database, seconds=30, least=1).made == 1
     monkeypatch.setattr("opdex.search.similarities._EXACT_IN_NEAREST", 100.0)
     asked = Mock(wraps=StoredSimilarities._near)
     monkeypatch.setattr(StoredSimilarities, "_near", lambda *arguments: asked(*arguments))
+
     assert _paths(_search(shop, q, ranking=ranking)) == _paths(everything)
     assert asked.called == (ranking != "lexical")
 
 
 @pytest.mark.parametrize("ranking", ["hybrid", "semantic", "lexical"])
-@pytest.mark.parametrize("has_index", [False, True])
+@pytest.mark.parametrize("has_index", [False, True], ids=["exact", "by_index"])
 def test_pages_lead_to_the_end_that_a_note_tells_when_only_candidates_are_ranked(
     shop: Engine, monkeypatch: pytest.MonkeyPatch, ranking: Any, has_index: bool
 ) -> None:
