@@ -36,6 +36,17 @@ class _Embedder:
         pass
 
 
+class _HeldUp:
+    """A call that has begun, and goes on until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.begun.set()
+        self.go_on.wait(10)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_measured_yet() -> None:
     metrics.clear_metrics()
@@ -73,25 +84,20 @@ def test_calls_at_once_are_one_time_in_the_provider(capsys: pytest.CaptureFixtur
 def test_a_call_left_under_way_counts_while_an_invocation_runs_when_it_outlives_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def act() -> None:
-        begun.set()
-        go_on.wait(10)
-
-    embedder = MeteredEmbedder(_Embedder(act))
+    call_under_way = _HeldUp()
+    embedder = MeteredEmbedder(_Embedder(call_under_way))
     with ThreadPoolExecutor(1) as threads:
         began = time.monotonic()
         with embedder.measured():
             call = threads.submit(embedder.embed, ["text"], 1.0)
-            begun.wait(10)
+            call_under_way.begun.wait(10)
             _wait()
         first = _written(capsys)
         left = time.monotonic()
         _wait()
         returned = time.monotonic()
         with embedder.measured():
-            go_on.set()
+            call_under_way.go_on.set()
             call.result()
         ended = time.monotonic()
     second = _written(capsys)
@@ -103,19 +109,14 @@ def test_a_call_left_under_way_counts_while_an_invocation_runs_when_it_outlives_
 
 
 def test_no_time_counts_when_a_call_ends_between_invocations(capsys: pytest.CaptureFixture[str]) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def act() -> None:
-        begun.set()
-        go_on.wait(10)
-
-    embedder = MeteredEmbedder(_Embedder(act))
+    call_under_way = _HeldUp()
+    embedder = MeteredEmbedder(_Embedder(call_under_way))
     with ThreadPoolExecutor(1) as threads:
         with embedder.measured():
             call = threads.submit(embedder.embed, ["text"], 1.0)
-            begun.wait(10)
+            call_under_way.begun.wait(10)
         _written(capsys)
-        go_on.set()
+        call_under_way.go_on.set()
         call.result()
         with embedder.measured():
             pass
