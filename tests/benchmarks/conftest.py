@@ -41,7 +41,10 @@ def run(postgres: MigratedServer) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def record(request: pytest.FixtureRequest, run: dict[str, Any]) -> Iterator[Record]:
-    """Keeps the figures of a module and prints them; those that miss their bounds make it fail at its end."""
+    """Keeps the figures of a module and prints them; those that miss their bounds make it fail at its end.
+
+    A module in which a test failed leaves the figures of the run before as they are: its own are not whole.
+    """
     plugins: Any = request.config.pluginmanager
     terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
 
@@ -49,9 +52,9 @@ def record(request: pytest.FixtureRequest, run: dict[str, Any]) -> Iterator[Reco
         with capture.global_and_fixture_disabled():
             terminal.write_line(figure.as_line())
 
-    taken = Record(run, tell)
+    taken, failed_before = Record(run, tell), request.session.testsfailed
     yield taken
-    if request.config.getoption("--record"):
+    if request.config.getoption("--record") and request.session.testsfailed == failed_before:
         RESULTS.mkdir(exist_ok=True)
         bench = request.module.__name__.rpartition("test_")[2]
         (RESULTS / f"{bench}.jsonl").write_text("".join(f"{figure.as_line()}\n" for figure in taken.figures))
