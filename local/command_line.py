@@ -37,6 +37,10 @@ def run(
     embedding_provider: Annotated[_Text, typer.Option(envvar="EMBEDDING_PROVIDER", help="minilm or ollama.")] = "",
     embedding_model: Annotated[_Text, typer.Option(envvar="EMBEDDING_MODEL", help="The provider's model.")] = "",
     embedding_url: Annotated[_Text, typer.Option(envvar="EMBEDDING_URL", help="Where the provider listens.")] = "",
+    embedding_query_timeout_seconds: Annotated[
+        _Text,
+        typer.Option(envvar="EMBEDDING_QUERY_TIMEOUT_SECONDS", help="How long the provider may take for a search query."),
+    ] = "",
     embed_timeout_seconds: Annotated[
         _Text, typer.Option(envvar="EMBED_TIMEOUT_SECONDS", help="How long one embed invocation may run.")
     ] = "",
@@ -56,6 +60,7 @@ def run(
                 EMBEDDING_PROVIDER=embedding_provider,
                 EMBEDDING_MODEL=embedding_model,
                 EMBEDDING_URL=embedding_url,
+                EMBEDDING_QUERY_TIMEOUT_SECONDS=embedding_query_timeout_seconds,
                 EMBED_TIMEOUT_SECONDS=embed_timeout_seconds,
             ),
             function_variables=dict(_assignment(text) for text in function_variable or ()),

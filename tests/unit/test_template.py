@@ -241,6 +241,8 @@ def test_api_ends_before_the_gateway_gives_up_when_it_waits_for_something() -> N
     assert {_longest_timeout(functions[name]) for name in ("ApiFunction", "SearchFunction")} <= {GATEWAY_SECONDS}
     assert CONNECT_SECONDS + settings.database_statement_seconds < GATEWAY_SECONDS
     assert CONNECT_SECONDS + settings.fetch_seconds + settings.max_document_seconds < GATEWAY_SECONDS
+    longest_embedding = template["Parameters"]["EmbeddingQueryTimeoutSeconds"]["MaxValue"]
+    assert longest_embedding + CONNECT_SECONDS < GATEWAY_SECONDS
     assert settings.embedding_query_timeout_seconds < CONNECT_SECONDS
 
 

@@ -24,6 +24,10 @@ from local.system import Options, running
         ({"port": "http"}, "PORT takes a whole number from 1 to 65535, not 'http'."),
         ({"port": "65536"}, "PORT takes a whole number from 1 to 65535, not '65536'."),
         ({"embed_timeout_seconds": "901"}, "EMBED_TIMEOUT_SECONDS takes a whole number from 1 to 900, not '901'."),
+        (
+            {"embedding_query_timeout_seconds": "0"},
+            "EMBEDDING_QUERY_TIMEOUT_SECONDS takes a whole number from 1 to 15, not '0'.",
+        ),
         ({"embedding_provider": "ollama"}, "EMBEDDING_PROVIDER=ollama needs EMBEDDING_URL, such as"),
         ({"spec": "/nowhere/at-all.yaml"}, "SPEC /nowhere/at-all.yaml cannot be read (No such file or directory)"),
         ({"spec": "http://127.0.0.1:1/spec.yaml"}, "SPEC http://127.0.0.1:1/spec.yaml cannot be fetched ("),
