@@ -39,7 +39,9 @@ def run(
     embedding_url: Annotated[_Text, typer.Option(envvar="EMBEDDING_URL", help="Where the provider listens.")] = "",
     embedding_query_timeout_seconds: Annotated[
         _Text,
-        typer.Option(envvar="EMBEDDING_QUERY_TIMEOUT_SECONDS", help="How long the provider may take for a search query."),
+        typer.Option(
+            envvar="EMBEDDING_QUERY_TIMEOUT_SECONDS", help="How long the provider may take for a search query."
+        ),
     ] = "",
     embed_timeout_seconds: Annotated[
         _Text, typer.Option(envvar="EMBED_TIMEOUT_SECONDS", help="How long one embed invocation may run.")
