@@ -26,9 +26,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Serve CloudFormation's request, or a plain invocation, which is answered with what was applied."""
 
     def work() -> list[str]:
-        applied = _migrate()
+        settings = MigrateSettings.read()
+        applied = _migrate(settings)
         left = context.get_remaining_time_in_millis() / 1000 - _LAST_SECONDS
-        _rebuild_segments(min(_SEGMENTS_SECONDS, left))
+        _rebuild_segments(settings, min(_SEGMENTS_SECONDS, left))
         return applied
 
     if custom_resource.is_request(event):
@@ -37,8 +38,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"applied": work()}
 
 
-def _migrate() -> list[str]:
-    settings = MigrateSettings.read()
+def _migrate(settings: MigrateSettings) -> list[str]:
     with closing(Database(settings)) as database:
         _wait_for(database, settings.database_wait_seconds)
         with database.transaction() as connection:
@@ -48,11 +48,10 @@ def _migrate() -> list[str]:
     return applied
 
 
-def _rebuild_segments(seconds: float) -> None:
+def _rebuild_segments(settings: MigrateSettings, seconds: float) -> None:
     """Make what search needs, as far as there is time. No deploy fails for it: the sweep goes on with the others."""
     if seconds <= 0:
         return
-    settings = MigrateSettings.read()
     with closing(Database(settings)) as database, database.giving_up_after(seconds + _LAST_SECONDS / 2):
         try:
             rebuilt = rebuild_segments(database, Limits.of(settings), seconds=seconds)

@@ -13,7 +13,7 @@ _SECRET = "postgresql://opdex:hunter2@db"  # what a driver's words may quote
 
 
 def _breaking(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def break_off() -> list[str]:
+    def break_off(_settings: object) -> list[str]:
         raise error
 
     monkeypatch.setattr(migrate_function, "_migrate", break_off)
@@ -51,7 +51,7 @@ def _rebuilding(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None)
             raise error
         return Rebuilt(segments=1)
 
-    monkeypatch.setattr(migrate_function, "_migrate", lambda: ["0001.sql"])
+    monkeypatch.setattr(migrate_function, "_migrate", lambda _settings: ["0001.sql"])
     monkeypatch.setattr(migrate_function, "rebuild_segments", rebuild)
     return asked
 
