@@ -24,6 +24,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # An empty or missing HOME is no reason to fail, nor are caches in it that belong to another user.
 export HOME := $(or $(HOME),$(CURDIR)/.local/home)
 export __SAM_CLI_APP_DIR := $(CURDIR)/.aws-sam/cli
+# WSL sets NAME to that of the machine; a key's is only what `make key NAME=` says.
+ifneq ($(origin NAME),command line)
+unexport NAME
+endif
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uv
 export UV_CACHE_DIR := $(or $(UV_CACHE_DIR),$(shell folder="$(CACHE)"; \
     until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done; \

@@ -48,7 +48,12 @@ def main(stack: str) -> None:
     """Ask, delete, and tell. Raises DeployError."""
     import boto3
 
-    if input(f"This deletes the stack {stack} with its API and its keys. Type its name to go on: ") != stack:
+    try:
+        typed = input(f"This deletes the stack {stack} with its API and its keys. Type its name to go on: ")
+    except (EOFError, KeyboardInterrupt):  # nobody is there to type, or goes
+        print()
+        typed = ""
+    if typed != stack:
         raise DeployError("Nothing was deleted.")
     snapshot = destroy(stack, boto3.client("cloudformation"), boto3.client("rds"))
     print(f"{stack} is deleted." if snapshot is None else f"{stack} is deleted; its data is kept as {snapshot}.")

@@ -1,16 +1,15 @@
 """What ``make run`` runs: each option is also an environment variable, and each mistake is told in one line."""
 
 import signal
-import sys
 import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from local.build import PROJECT, TEMPLATE
-from local.errors import LocalRunError
+from local.errors import LocalRunError, give_up
 from local.indexing import Document, Indexing, read_document
 from local.system import Options, System, running
 from local.template import parameter_values, read_template
@@ -71,9 +70,9 @@ def run(
         _end_in_order()
         _run(console, options, document)
     except LocalRunError as error:
-        _give_up(str(error))
+        give_up(str(error))
     except OSError as error:  # the disk is full, a file belongs to another user
-        _give_up(f"{error}: make room or mend the rights there, or choose another DATA_DIR than {data_folder}.")
+        give_up(f"{error}: make room or mend the rights there, or choose another DATA_DIR than {data_folder}.")
     except KeyboardInterrupt:
         console.print("\nStopped; the data is kept.")
 
@@ -99,11 +98,6 @@ def _end_in_order() -> None:
         # `nohup … &` has some ignored on purpose; SIGTERM is how such a run is ended.
         if ending == signal.SIGTERM or signal.getsignal(ending) is not signal.SIG_IGN:
             signal.signal(ending, signal.default_int_handler)
-
-
-def _give_up(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(2)
 
 
 def _port(text: str) -> int:

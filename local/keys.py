@@ -3,14 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import httpx
 import typer
 
 from local.build import PROJECT
-from local.errors import LocalRunError
+from local.errors import LocalRunError, give_up
 from opdex.openapi.plain_text import on_one_line
 
 _Text = str
@@ -34,6 +34,8 @@ def key(
 ) -> None:
     """List the API keys; with a role make one, whose key alone goes to standard output."""
     try:
+        if (name or expires) and not role:
+            raise LocalRunError(f"A new key needs a role: {_HOW}")
         with _client(url, api_key, token, Path(data_dir or PROJECT / ".local").expanduser()) as client:
             if revoke:
                 _call(client, "DELETE", f"keys/{quote(revoke, safe='')}")
@@ -45,7 +47,7 @@ def key(
             else:
                 _show(_call(client, "GET", "keys")["keys"])
     except LocalRunError as error:
-        _give_up(str(error))
+        give_up(str(error))
 
 
 def _client(url: str, api_key: str, token: str, folder: Path) -> httpx.Client:
@@ -88,11 +90,6 @@ def _show(keys: list[dict[str, str | None]]) -> None:
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print(_HOW, file=sys.stderr)
-
-
-def _give_up(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(2)
 
 
 if __name__ == "__main__":

@@ -85,3 +85,13 @@ def test_nothing_is_deleted_when_another_name_is_typed(monkeypatch: pytest.Monke
     monkeypatch.setattr("builtins.input", lambda _: "y")
     with pytest.raises(DeployError, match="Nothing was deleted"):
         main("opdex")
+
+
+@pytest.mark.parametrize("going", [EOFError, KeyboardInterrupt])
+def test_nothing_is_deleted_when_nobody_types(going: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(_: str) -> str:
+        raise going
+
+    monkeypatch.setattr("builtins.input", leave)
+    with pytest.raises(DeployError, match="Nothing was deleted"):
+        main("opdex")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from local.build import PROJECT
 from local.command_line import run
@@ -39,10 +38,10 @@ from local.system import Options, running
 def test_run_ends_with_one_line_when_a_value_is_wrong(
     given: dict[str, Any], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(typer.Exit) as ended:
+    with pytest.raises(SystemExit) as ended:
         run(**given)
     said = capsys.readouterr()
-    assert ended.value.exit_code == 2
+    assert ended.value.code == 2
     assert said.out == ""
     assert said.err.startswith(complaint)
     assert said.err.count("\n") == 1
@@ -56,7 +55,7 @@ def test_run_names_the_folder_when_the_system_refuses(
 
     monkeypatch.setattr("local.command_line.running", no_room)
     monkeypatch.setattr("local.command_line._end_in_order", lambda: None)  # the handlers here are pytest's
-    with pytest.raises(typer.Exit):
+    with pytest.raises(SystemExit):
         run(data_dir=str(tmp_path))
     said = capsys.readouterr().err
     assert "No space left on device: '/some/file': make room" in said

@@ -74,3 +74,14 @@ def test_what_is_missing_is_told_when_a_stack_cannot_be_asked(given: dict[str, s
     done = CliRunner().invoke(command, env=given)
     assert done.exit_code == 2
     assert done.output == "A deployed stack needs OPDEX_URL, and OPDEX_KEY or OPDEX_TOKEN or both.\n"
+
+
+@pytest.mark.parametrize(
+    "given", [{"NAME": "agent"}, {"EXPIRES": "2999-01-31T00:00:00Z"}, {"NAME": "agent", "REVOKE": "0123"}]
+)
+def test_nothing_is_asked_when_a_new_key_has_no_role(given: dict[str, str], stack: Stack, url: str) -> None:
+    done = CliRunner().invoke(command, env={"OPDEX_URL": url, "OPDEX_KEY": "a-key", **given})
+    assert done.exit_code == 2
+    assert done.output.startswith("A new key needs a role: make key NAME=… ROLE=reader|editor|admin ")
+    assert done.output.count("\n") == 1
+    assert stack.headers == []

@@ -42,3 +42,9 @@ def test_cache_is_in_the_project_when_the_one_in_home_cannot_be_used(tmp_path: P
     (home.mkdir if usable else home.touch)()
     done = _make(tmp_path, "--eval=show: ; @echo $$UV_CACHE_DIR", "show", HOME=str(home))
     assert done.stdout.strip() == str(home / ".cache" / "uv" if usable else tmp_path / ".tools" / "cache")
+
+
+@pytest.mark.parametrize(("arguments", "name"), [((), ""), (("NAME=agent",), "agent")])
+def test_key_has_no_name_when_only_the_machine_has_one(tmp_path: Path, arguments: tuple[str, ...], name: str) -> None:
+    done = _make(tmp_path, "--eval=show: ; @echo $$NAME", "show", *arguments, NAME="DESKTOP-1A2B3C")
+    assert done.stdout.strip() == name
