@@ -42,7 +42,7 @@ def main() -> int:
     """Ask, print, and return 0 where the hybrid ranking keeps to all that is promised of it."""
     corpus = Path(os.environ.get("OPDEX_CORPUS", "")).resolve()
     if not (corpus / "score.py").is_file():
-        print("Set OPDEX_CORPUS to a corpus: a folder with score.py, queries/ and the documents that they name.")
+        print("Set OPDEX_CORPUS to a corpus: docs/search.md says what such a folder holds.")
         return 2
     sets = read_query_sets(corpus)
     report = _Report(corpus)
@@ -80,7 +80,7 @@ class _Report:
 
     def __init__(self, corpus: Path) -> None:
         self._scorer = Scorer(corpus)
-        self._baselines, self._recipe = read_baselines(corpus), read_recipe(corpus)
+        self._baselines, self._recipe = read_baselines(corpus), read_recipe()
         self._verdicts: list[Verdict] = []
         self._sections: dict[str, set[str]] = {}
         columns = " ".join(f"{metric:>8}" for metric in METRICS)

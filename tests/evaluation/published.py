@@ -1,49 +1,37 @@
-"""The figures to stand beside: the corpus' baselines, and the table of the recipe where it is at hand."""
+"""The figures to stand beside: the baselines that the corpus has, and the recipe's, in recipe.tsv."""
 
 import csv
-import re
 from pathlib import Path
 
-_RECIPE_COLUMNS = ("RRF", "H", "G")
-_RECIPE_METRICS = ("R@5", "R@10", "R@20", "MRR", "nDCG@10")
+from tests.evaluation.scores import METRICS
+from tests.evaluation.verdicts import Published
+
+_BASELINES = Path("queries") / "BASELINES.tsv"  # in a corpus
+_RECIPE = Path(__file__).with_name("recipe.tsv")
 _POOLED = "wapiibench, all four (pooled, 395)"
 
 
-def read_baselines(corpus: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """Return, by the name of a run and by method, what the baselines reach."""
-    baselines: dict[str, dict[str, dict[str, float]]] = {}
-    with (corpus / "queries" / "BASELINES.tsv").open(encoding="utf-8") as file:
+def read_baselines(corpus: Path) -> Published:
+    """Return, by the name of a run and by method, what the baselines reach; {} where the corpus has none."""
+    file = corpus / _BASELINES
+    return _read(file) if file.is_file() else {}
+
+
+def read_recipe() -> Published:
+    """Return, by the name of a run and by column, what the recipe reaches."""
+    return _read(_RECIPE)
+
+
+def _read(table: Path) -> Published:
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    with table.open(encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
-            figures = {metric: float(row[metric]) for metric in _RECIPE_METRICS}
-            name = "wapiibench (pooled)" if row["set"] == _POOLED else row["set"]
-            name = "toolalpaca (pooled)" if name.startswith("toolalpaca") else name
-            baselines.setdefault(name, {})[row["method"]] = figures
-    return baselines
+            reached = {metric: float(row[metric]) for metric in METRICS}
+            figures.setdefault(_run_of(row["set"]), {})[row["method"]] = reached
+    return figures
 
 
-def read_recipe(corpus: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """Return, by the name of a run and by column, what the recipe's table says; {} where the recipe is not there."""
-    recipe = corpus.parent / "SEARCH.md"
-    if not recipe.is_file():
-        return {}
-    rows: dict[str, dict[str, dict[str, float]]] = {}
-    for line in recipe.read_text("utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) != 1 + len(_RECIPE_COLUMNS) or not re.fullmatch(r"[\d.]+(/[\d.]+){4}", cells[1]):
-            continue
-        columns: dict[str, dict[str, float]] = {}
-        for column, cell in zip(_RECIPE_COLUMNS, cells[1:], strict=True):
-            figures = list(columns.values())[-1] if cell == "the same" else None
-            columns[column] = figures or dict(zip(_RECIPE_METRICS, map(float, cell.split("/")), strict=True))
-        rows[_run_of(cells[0])] = columns
-    return rows
-
-
-def _run_of(row: str) -> str:
-    names = {
-        "wapiibench calendar": "wapiibench_google_calendar_v3",
-        "socbench": "socbench_d",
-        "wapiibench pooled": "wapiibench (pooled)",
-        "toolalpaca pooled": "toolalpaca (pooled)",
-    }
-    return names.get(row, row.replace(" ", "_"))
+def _run_of(name: str) -> str:
+    if name == _POOLED:
+        return "wapiibench (pooled)"
+    return "toolalpaca (pooled)" if name.startswith("toolalpaca") else name

@@ -30,8 +30,8 @@ class Verdict:
 
 def gaps(sections: Mapping[str, Collection[str]], baselines: Published, recipe: Published) -> Iterator[Verdict]:
     """Yield what is not judged for want of figures. ``sections``: the sets of each, as the corpus has them."""
-    if not recipe:
-        yield Verdict("all", "near the recipe", "NOT JUDGED", "no SEARCH.md with its table beside the corpus")
+    if not baselines:
+        yield Verdict("all", "not below the best baseline", "NOT JUDGED", "no queries/BASELINES.tsv in the corpus")
     published = baselines.keys() | recipe.keys()
     for name in sorted(published - sections.keys()):
         yield Verdict(name, "published figures", "NOT JUDGED", "no section of this name")

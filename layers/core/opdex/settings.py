@@ -139,7 +139,7 @@ class SearchSettings(DatabaseSettings, WorkerSettings, EmbeddingSettings, Docume
 
     search_cache_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
     """How much is held of what revisions were made into for search, and so the most that one search looks at, about
-    1.2 KB an operation; and as much of vectors."""
+    1.1 KB an operation; and as much of vectors."""
 
 
 class ApiSettings(SearchSettings, QueueSettings, FetchSettings):

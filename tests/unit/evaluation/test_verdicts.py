@@ -71,14 +71,20 @@ def test_nothing_is_missing_when_each_set_has_published_figures() -> None:
     assert [*gaps(sections, {"pets": figures}, {"all (pooled)": figures})] == []
 
 
-def test_gap_is_told_when_figures_are_missing_or_of_other_names() -> None:
+def test_gap_is_told_when_figures_are_of_other_names() -> None:
     sections = {"pets": {"pets"}, "cars": {"cars"}}
 
     lines = [" ".join(str(verdict).split()) for verdict in gaps(sections, {"Cars": {"BM25": _figures(0.5)}}, {})]
 
     assert lines == [
-        "NOT JUDGED all near the recipe no SEARCH.md with its table beside the corpus",
         "NOT JUDGED Cars published figures no section of this name",
         "NOT JUDGED cars published figures none are of these queries",
         "NOT JUDGED pets published figures none are of these queries",
     ]
+
+
+def test_gap_is_told_when_the_corpus_has_no_baselines() -> None:
+    (told,) = gaps({"pets": {"pets"}}, {}, {"pets": {"G": _figures(0.5)}})
+
+    assert told.outcome == "NOT JUDGED"
+    assert told.said == "no queries/BASELINES.tsv in the corpus"

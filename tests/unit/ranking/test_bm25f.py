@@ -69,7 +69,7 @@ def test_nothing_is_weighed_when_there_is_nothing() -> None:
     assert weigh_terms("Pets", []) == {}
 
 
-def test_fields_have_the_weights_of_the_recipe() -> None:
+def test_fields_have_the_weights_of_the_plain_formula() -> None:
     assert FIELD_WEIGHTS == naive.WEIGHTS
 
 
