@@ -16,6 +16,7 @@ from opdex.observability import (
     log_context,
     logger,
     measure,
+    measure_request,
     metrics,
     observed,
     sane_id,
@@ -120,20 +121,32 @@ def test_each_invocation_begins_without_the_keys_of_the_one_before() -> None:
     assert seen == [None, None]
 
 
-def test_documented_metrics_are_those_that_are_emitted() -> None:
-    table = (PROJECT / "docs" / "operations.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
-    documented = {
-        name: unit
-        for names, unit in re.findall(r"^\| (`.+?`) \| (\w+) \|", table, flags=re.MULTILINE)
-        for name in re.findall(r"`(\w+)`", names)
-    }
+def test_documented_metrics_are_those_that_are_emitted(capsys: pytest.CaptureFixture[str]) -> None:
+    @observed
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        for kind in (observability.Count, observability.Duration, observability.Latency):
+            for name in get_args(kind.__value__):
+                measure(name)
+        measure_request("specs", 200, 0.1)
+
+    handler({}, LambdaContext())
+
     emitted = {
-        name: unit
-        for kind, unit in (
-            (observability.Count, "count"),
-            (observability.Duration, "seconds"),
-            (observability.Latency, "milliseconds"),
-        )
-        for name in get_args(kind.__value__)
+        (metric["Name"], metric["Unit"].lower(), tuple(dimensions))
+        for line in capsys.readouterr().out.splitlines()
+        for directive in json.loads(line)["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]
+        for dimensions in directive["Dimensions"]
     }
-    assert documented == emitted | {"Requests": "count", "RequestLatency": "milliseconds", "ColdStart": "count"}
+    section = (PROJECT / "docs" / "operations.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
+    together, _, apart = section.partition("These go out by themselves.")
+    documented = {
+        (name, unit, ("service",))
+        for names, unit in re.findall(r"^\| (`.+?`) \| (\w+) \|", together, flags=re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", names)
+    } | {
+        (name, unit, tuple(re.findall(r"`(\w+)`", dimensions)))
+        for name, unit, sets in re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \|", apart, flags=re.MULTILINE)
+        for dimensions in sets.split(";")
+    }
+    assert documented == emitted
