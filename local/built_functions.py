@@ -1,7 +1,7 @@
 """The built functions with their layers, each on Lambda's own runtime, found by the names of the files in events/."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,7 @@ from local.template import holds, parameter_values, read_template, resolved
 
 # No function is built for this database: it only lets the template's rules be checked.
 _ANY_ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:opdex/database-a1B2c3"
-_ANY_DATABASE = {"DATABASE_SECRET_ARN": _ANY_ARN}
+ANY_DATABASE = {"DATABASE_SECRET_ARN": _ANY_ARN}
 
 
 class BuiltFunctions:
@@ -25,7 +25,7 @@ class BuiltFunctions:
         self, template_path: Path, folder: Path, environment: Mapping[str, str], given: Mapping[str, str] | None = None
     ) -> None:
         self._template = read_template(template_path)
-        self._values = parameter_values(self._template, {**_ANY_DATABASE, **(given or {})})
+        self._values = parameter_values(self._template, {**ANY_DATABASE, **(given or {})})
         self._build = template_path.parent
         self._folder = folder
         self._environment = environment
@@ -50,21 +50,14 @@ class BuiltFunctions:
 
         Raises LocalRunError.
         """
-        name = f"{event_path.stem.split('_')[0].capitalize()}Function"
-        if name not in self.names():
-            functions = ", ".join(sorted(name.removesuffix("Function").lower() for name in self.names()))
-            raise LocalRunError(f"{event_path} is no event's file: its name begins with one of {functions}, and a _.")
+        name = function_of(event_path, self.names())
         if name not in self._running:
             self._running[name] = self._stack.enter_context(self._runtime(name))
         return self._running[name]
 
     def names(self) -> list[str]:
         """Return the functions that the template has with these parameters."""
-        return [
-            name
-            for name, resource in self._template["Resources"].items()
-            if resource["Type"] == "AWS::Serverless::Function" and self._is_there(resource)
-        ]
+        return function_names(self._template, self._values)
 
     def folders(self, name: str) -> list[Path]:
         """Return the folder of a function, then those of its layers."""
@@ -77,15 +70,31 @@ class BuiltFunctions:
         timeout = int(self._resolved(self._properties(name)["Timeout"]))
         return LambdaRuntime(function, layers, self._folder, self._environment, timeout)
 
-    def _is_there(self, resource: Mapping[str, Any]) -> bool:
-        return "Condition" not in resource or holds(resource, self._template, self._values)
-
     def _properties(self, name: str) -> dict[str, Any]:
         properties: dict[str, Any] = self._template["Resources"][name]["Properties"]
         return properties
 
     def _resolved(self, value: Any) -> Any:
         return resolved(value, self._template, self._values)
+
+
+def function_names(template: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
+    """Return the functions that a template has with these values of its parameters."""
+    return [
+        name
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+        and ("Condition" not in resource or holds(resource, template, values))
+    ]
+
+
+def function_of(event_path: Path, names: Collection[str]) -> str:
+    """Return which of these functions an event is for, by its file's name. Raises LocalRunError."""
+    name = f"{event_path.stem.split('_')[0].capitalize()}Function"
+    if name not in names:
+        known = ", ".join(sorted(name.removesuffix("Function").lower() for name in names))
+        raise LocalRunError(f"{event_path} is no event's file: its name begins with one of {known}, and a _.")
+    return name
 
 
 def read_event(path: Path) -> dict[str, Any]:

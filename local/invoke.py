@@ -14,14 +14,15 @@ import psycopg
 from psycopg.rows import dict_row
 
 from local.answer_receiver import AnswerReceiver
-from local.build import BUILT_TEMPLATE, PROJECT, building
-from local.built_functions import BuiltFunctions, read_event
+from local.build import BUILT_TEMPLATE, PROJECT, TEMPLATE, building
+from local.built_functions import ANY_DATABASE, BuiltFunctions, function_names, function_of, read_event
 from local.emulator import Emulator
 from local.errors import LocalRunError
 from local.lambda_runtime import FunctionError
 from local.ports import free_port
 from local.postgres import EmbeddedPostgres
 from local.scratch import scratch_folder
+from local.template import parameter_values, read_template
 from opdex.database import Connection
 from opdex.http.keys_store import keep_first_admin_key
 from opdex.migrations import migrate
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             raise LocalRunError(_USAGE)
         paths = [Path(argument) for argument in arguments]
         events = [read_event(path) for path in paths]
+        _require_functions(paths)
         with building(_say) as wait_for_build, ExitStack() as stack:
             wait_for_build()
             folder = stack.enter_context(scratch_folder(PROJECT))
@@ -61,6 +63,14 @@ def prepare(connection: Connection, events: Sequence[Mapping[str, Any]]) -> None
                 "INSERT INTO catalogs (id, name, version) VALUES (%(id)s, %(id)s, '1') ON CONFLICT DO NOTHING",
                 {"id": catalog[1]},
             )
+
+
+def _require_functions(paths: Sequence[Path]) -> None:
+    # Asked of the source, so that a mistake is told before anything is built.
+    template = read_template(TEMPLATE)
+    names = function_names(template, parameter_values(template, ANY_DATABASE))
+    for path in paths:
+        function_of(path, names)
 
 
 @contextmanager
