@@ -31,7 +31,12 @@ def run(
     data_dir: Annotated[
         _Text, typer.Option(envvar="DATA_DIR", help="Where data survives between runs.", show_default=".local")
     ] = "",
-    spec: Annotated[_Text, typer.Option(envvar="SPEC", help="A document to index: a file or a URL.")] = "",
+    spec: Annotated[
+        _Text, typer.Option(envvar="SPEC", help="A document to index: a file or a URL, also of a zip.")
+    ] = "",
+    entry: Annotated[
+        _Text, typer.Option(envvar="ENTRY", help="Where SPEC is a zip: the file that the document begins in.")
+    ] = "",
     workers: Annotated[_Text, typer.Option(envvar="WORKERS", help="How many embed workers.")] = "",
     embedding_provider: Annotated[_Text, typer.Option(envvar="EMBEDDING_PROVIDER", help="minilm or ollama.")] = "",
     embedding_model: Annotated[_Text, typer.Option(envvar="EMBEDDING_MODEL", help="The provider's model.")] = "",
@@ -66,7 +71,7 @@ def run(
             ),
             function_variables=dict(_assignment(text) for text in function_variable or ()),
         )
-        document = read_document(spec) if spec else None
+        document = read_document(spec, entry or None) if spec else None
         _end_in_order()
         _run(console, options, document)
     except LocalRunError as error:

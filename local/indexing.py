@@ -17,7 +17,9 @@ from rich.text import Text
 from local.endpoint import Endpoint
 from local.errors import LocalRunError
 from opdex.errors import OpdexError
-from opdex.openapi import Limits, describe, unpack
+from opdex.openapi.archive import is_zip
+from opdex.openapi.reader import DocumentReader
+from opdex.settings import DocumentSettings
 
 CATALOG = "local"
 _POLL_SECONDS = 0.2
@@ -29,25 +31,30 @@ _MOST_BYTES = (6 * 1024 * 1024 - 16 * 1024) * 3 // 4
 
 @dataclass(frozen=True)
 class Document:
-    """What SPEC names: the spec name that it gets, and the gzip'd document as it is sent."""
+    """What SPEC names: the spec name that it gets, and the document as it is sent, gzip'd or as a zip.
+
+    ``entry`` is the file of a zip that it begins in, where that has to be said.
+    """
 
     spec_name: str
     body: bytes
+    entry: str | None = None
 
 
-def read_document(spec: str) -> Document:
+def read_document(spec: str, entry: str | None = None) -> Document:
     """Return the document of a file or an http(s) URL. Raises LocalRunError where it could not be indexed."""
     raw, path = _fetch(spec) if re.match(r"https?://", spec) else _read(spec)
     try:
-        describe(unpack(raw, Limits().max_bytes))
+        DocumentReader(DocumentSettings()).read(raw, entry)
     except OpdexError as error:
-        raise LocalRunError(f"SPEC {spec} cannot be indexed: {' '.join(error.message.split())}") from None
-    body = raw if raw.startswith(b"\x1f\x8b") else gzip.compress(raw)
+        complaint = " ".join(error.message.split()).replace("The query parameter `entry`", "ENTRY")
+        raise LocalRunError(f"SPEC {spec} cannot be indexed: {complaint}") from None
+    body = raw if raw.startswith(b"\x1f\x8b") or is_zip(raw) else gzip.compress(raw)
     if len(body) > _MOST_BYTES:
-        sizes = f"{len(body) / 1e6:.1f} MB as gzip, a function takes {_MOST_BYTES / 1e6:.1f} MB"
+        sizes = f"{len(body) / 1e6:.1f} MB packed, a function takes {_MOST_BYTES / 1e6:.1f} MB"
         raise LocalRunError(f"SPEC {spec} cannot be sent ({sizes}): split it.")
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return Document(re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-")[:64] or "spec", body)
+    return Document(re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-")[:64] or "spec", body, entry)
 
 
 def _read(spec: str) -> tuple[bytes, PurePath]:
@@ -76,6 +83,7 @@ class Indexing:
     def __init__(self, endpoint: Endpoint, document: Document, watch: Callable[[], None], console: Console) -> None:
         self._spec_name = document.spec_name
         self._body = document.body
+        self._entry = document.entry
         self._watch = watch
         self._console = console
         self._told = ""
@@ -113,7 +121,9 @@ class Indexing:
 
     def _upload(self) -> None:
         path = f"api-catalogs/{CATALOG}/specs/{self._spec_name}/upload"
-        answer = self._answer("PUT", path, content=self._body, headers={"Content-Type": "application/gzip"})
+        headers = {"Content-Type": "application/zip" if is_zip(self._body) else "application/gzip"}
+        params = {"entry": self._entry} if self._entry else {}
+        answer = self._answer("PUT", path, content=self._body, headers=headers, params=params)
         changes = _require_success(answer).json()["changes"]
         if answer.status_code == httpx.codes.CREATED:
             what = f"new in catalog {CATALOG}"

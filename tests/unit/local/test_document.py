@@ -8,6 +8,7 @@ import pytest
 
 from local.errors import LocalRunError
 from local.indexing import read_document
+from tests.zips import packed
 
 _DOCUMENT = b'{"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": {}}'
 
@@ -35,6 +36,26 @@ def test_document_is_sent_as_it_is_when_it_is_packed_already(tmp_path: Path) -> 
     assert read_document(str(tmp_path / "packed.json")).body == packed
 
 
+_FILES: dict[str, str | bytes] = {
+    "v1/openapi.yaml": "openapi: 3.1.0\ninfo: {title: T, version: '1'}\npaths: {/users: {$ref: ../users.yaml}}\n",
+    "users.yaml": "get: {summary: List the users}\n",
+}
+
+
+def test_zip_is_sent_as_it_is_when_its_document_is_clear(tmp_path: Path) -> None:
+    (tmp_path / "users.zip").write_bytes(packed(_FILES))
+    document = read_document(str(tmp_path / "users.zip"))
+    assert (document.spec_name, document.body, document.entry) == ("users", packed(_FILES), None)
+
+
+def test_entry_decides_when_a_zip_has_several_documents(tmp_path: Path) -> None:
+    (tmp_path / "users.zip").write_bytes(packed(_FILES | {"v2/openapi.json": _DOCUMENT}))
+    assert read_document(str(tmp_path / "users.zip"), "v2/openapi.json").entry == "v2/openapi.json"
+    complaint = "ENTRY: name the file that the document begins in; perhaps 'v1/openapi.yaml', 'v2/openapi.json'"
+    with pytest.raises(LocalRunError, match=complaint):
+        read_document(str(tmp_path / "users.zip"))
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
@@ -60,7 +81,5 @@ def test_document_is_refused_in_one_line_when_it_could_not_be_indexed(
 def test_document_is_refused_when_no_function_could_take_it(tmp_path: Path) -> None:
     noise = os.urandom(3_000_000).hex().encode()  # gzip halves it
     (tmp_path / "large.json").write_bytes(_DOCUMENT[:-1] + b', "x-noise": "' + noise + noise[:4_000_000] + b'"}')
-    with pytest.raises(
-        LocalRunError, match=r"cannot be sent \([0-9.]+ MB as gzip, a function takes 4.7 MB\): split it"
-    ):
+    with pytest.raises(LocalRunError, match=r"cannot be sent \([0-9.]+ MB packed, a function takes 4.7 MB\): split it"):
         read_document(str(tmp_path / "large.json"))

@@ -1,5 +1,6 @@
 """What SPEC= says while a document is indexed, whatever the API answers."""
 
+import gzip
 import io
 import json
 import threading
@@ -13,9 +14,11 @@ from rich.console import Console
 from local.endpoint import Endpoint
 from local.errors import LocalRunError
 from local.indexing import Document, Indexing
+from tests.zips import packed
 
 _NOTHING = {"added": 0, "changed": 0, "removed": 0, "unchanged": 3}
 _DONE = {"operation_count": 3, "embedding_count": 3, "job_status": "succeeded"}
+_USERS = Document("users", gzip.compress(b"document"))
 _AWAY = (503, {"error": {"message": "The database is away."}})
 _BROKEN = (500, {"error": {"message": "Something broke."}})
 
@@ -26,6 +29,7 @@ class Api:
     def __init__(self) -> None:
         self.uploads: list[tuple[int, Any]] = [(201, {"changes": _NOTHING})]
         self.statuses: list[tuple[int, Any]] = [(200, _DONE)]
+        self.uploaded: list[tuple[str, str | None]] = []
 
     def answer(self, method: str) -> tuple[int, Any]:
         if method == "POST":
@@ -45,6 +49,8 @@ def url(api: Api) -> Iterator[str]:
     class Connection(BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
+            if self.command == "PUT":
+                api.uploaded.append((self.path.rpartition("/")[2], self.headers["content-type"]))
             status, body = api.answer(self.command)
             raw = json.dumps(body).encode()
             self.send_response(status)
@@ -65,12 +71,12 @@ def url(api: Api) -> Iterator[str]:
         thread.join()
 
 
-def _index(url: str, *, paused: bool = False) -> str:
+def _index(url: str, *, paused: bool = False, document: Document = _USERS) -> str:
     """Return what is said."""
     said = io.StringIO()
     endpoint = Endpoint(url=url, api_key="key", database_url="", queue_url="", aws_endpoint_url="", pid=0)
     console = Console(file=said, soft_wrap=True)
-    Indexing(endpoint, Document("users", b"document"), lambda: None, console).run(paused=paused)
+    Indexing(endpoint, document, lambda: None, console).run(paused=paused)
     return said.getvalue()
 
 
@@ -152,3 +158,18 @@ def test_servers_own_message_ends_it_when_the_api_stays_broken(api: Api, url: st
 def test_api_is_given_up_when_nothing_answers() -> None:
     with pytest.raises(LocalRunError, match="users was not indexed: The API does not answer: "):
         _index("http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("document", "uploaded"),
+    [
+        (_USERS, ("upload", "application/gzip")),
+        (Document("users", packed({"a.yaml": ""})), ("upload", "application/zip")),
+        (Document("users", packed({"a.yaml": ""}), "v1/a.yaml"), ("upload?entry=v1%2Fa.yaml", "application/zip")),
+    ],
+)
+def test_document_is_sent_as_what_it_is_when_it_is_a_zip_or_none(
+    api: Api, url: str, document: Document, uploaded: tuple[str, str]
+) -> None:
+    _index(url, document=document)
+    assert api.uploaded == [uploaded]
