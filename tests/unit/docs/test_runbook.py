@@ -13,6 +13,8 @@ from botocore.exceptions import UnknownServiceError
 
 from local.build import PROJECT, TEMPLATE
 from local.template import read_template
+from opdex.errors import DatabaseUnavailable, LeaseLost, OpdexError, ProviderError
+from opdex.indexing import slice as indexing_slice
 
 PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
 OF_EVERY_COMMAND = {"query", "output", "endpoint-url", "region", "profile"}
@@ -87,6 +89,25 @@ def test_alarm_says_what_it_means_and_what_to_do_when_it_rings(name: str) -> Non
     assert said == ["Means", "Look", "Do", "Clears"]
 
 
+def test_error_code_has_a_row_when_a_job_can_have_it() -> None:
+    known = {
+        named for named in vars(indexing_slice).values() if isinstance(named, type) and issubclass(named, OpdexError)
+    }
+    let_through = {OpdexError, LeaseLost, DatabaseUnavailable}  # the job stays as it is
+    written = {kind.code for error in known - let_through for kind in _kinds(error)} - {ProviderError.code}
+    without_a_worker = {
+        code
+        for module in (PROJECT / "layers/core/opdex/jobs").glob("*.py")
+        for code in re.findall(r'"code": "(\w+)"', module.read_text("utf-8"))
+    }
+    operations = (PROJECT / "docs" / "operations.md").read_text("utf-8")
+    _, _, table = operations.partition("| `error_code` | what happened | what to do |\n|---|---|---|\n")
+    rows = re.findall(r"^\| (`.+?`) \|", table.partition("\n\n")[0], re.MULTILINE)
+
+    assert without_a_worker
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(written | without_a_worker)
+
+
 def test_pages_give_commands_when_they_are_a_runbook() -> None:
     operations = PROJECT / "docs" / "operations.md"
     services = {words[0] for words in _commands(operations, "aws")}
@@ -122,6 +143,11 @@ def test_link_leads_somewhere_when_it_stays_here(page: Path) -> None:
         assert target.exists(), link
         if anchor:
             assert anchor in _anchors(target), link
+
+
+def _kinds(error: type[OpdexError]) -> set[type[OpdexError]]:
+    """Return an error with all that are kinds of it."""
+    return {error}.union(*map(_kinds, error.__subclasses__()))
 
 
 @cache
