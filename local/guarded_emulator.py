@@ -18,23 +18,36 @@ type App = Callable[[Any, Receive, Send], Coroutine[Any, Any, None]]
 
 _OURSELVES = {"127.0.0.1", "localhost"}
 _PAGES = "/_aws/execute-api/"  # what a link from elsewhere may open: the portal
+_PORTAL = f"{_PAGES}opdex/v1/"  # a stack's name is its API's id here
 _REFUSAL = b"Refused: open this address itself, at 127.0.0.1 or localhost; other sites' pages may not use it.\n"
 
 
 def guarded(app: App) -> App:
-    """Return the ASGI app without the requests that a web page of another site causes; those are answered with 403."""
+    """Return the ASGI app without the requests that a web page of another site causes; those are answered with 403.
+
+    Who opens the bare address in a browser is led to the portal.
+    """
 
     async def guard(scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or is_our_own(scope):
+        if scope["type"] == "lifespan":
             await app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+        elif not is_our_own(scope):
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await _answer(send, 403, _REFUSAL, (b"content-type", b"text/plain"))
+        elif scope["path"] == "/" and (b"sec-fetch-dest", b"document") in scope["headers"]:
+            await _answer(send, 307, b"", (b"location", _PORTAL.encode()))
         else:
-            headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(_REFUSAL)).encode())]
-            await send({"type": "http.response.start", "status": 403, "headers": headers})
-            await send({"type": "http.response.body", "body": _REFUSAL})
+            await app(scope, receive, send)
 
     return guard
+
+
+async def _answer(send: Send, status: int, body: bytes, header: tuple[bytes, bytes]) -> None:
+    headers = [header, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def is_our_own(scope: Message) -> bool:

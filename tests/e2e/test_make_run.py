@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+
 from tests.e2e.system import PROJECT, System, started_system
 from tests.ollama_server import OllamaServer
 
@@ -62,6 +64,8 @@ def test_run_indexes_keeps_and_cleans_up_when_it_is_ended_and_started_again(tmp_
         first = system.endpoint
         assert endpoint_file.stat().st_mode & 0o777 == 0o600
         _wait_until(lambda: "are searchable after" in (tmp_path / "run.log").read_text(), "the example is not indexed")
+        opened = httpx.get(first["aws_endpoint_url"], headers={"Sec-Fetch-Dest": "document"}, follow_redirects=True)
+        assert (str(opened.url), opened.status_code) == (f"{first['url']}/", 200)
         (status,) = system.statuses("local")
         assert status["embedding_count"] == status["operation_count"] > 0
         _end(system, signal.SIGTERM)

@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
+from local.deployment import STACK
 from local.guarded_emulator import Message, Receive, Send, guarded
 
 _LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
 def _status(method: str = "GET", path: str = "/", **headers: str) -> int:
-    """Return how the guarded app answers: 200 is the app's own."""
+    return int(_answer(method, path, **headers)["status"])
+
+
+def _answer(method: str, path: str, **headers: str) -> Message:
+    """Return how the guarded app's answer begins: 200 is the app's own."""
     sent: list[Message] = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
@@ -26,7 +31,7 @@ def _status(method: str = "GET", path: str = "/", **headers: str) -> int:
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": raw}
     asyncio.run(guarded(app)(scope, receive, send))
-    return int(sent[0]["status"])
+    return sent[0]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "127.0.0.1"])
@@ -65,3 +70,14 @@ def test_request_without_an_origin_is_refused_when_another_site_caused_it(site: 
 @pytest.mark.parametrize(("path", "status"), [("/_aws/execute-api/1/v1/", 200), ("/?Action=CreateQueue", 403)])
 def test_link_from_elsewhere_opens_the_portal_and_nothing_else(path: str, status: int) -> None:
     assert _status(path=path, host="127.0.0.1:8080", **_LINK) == status
+
+
+def test_bare_address_leads_to_the_portal_when_a_browser_opens_it() -> None:
+    typed = {"sec-fetch-site": "none", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    answer = _answer("GET", "/", host="127.0.0.1:8080", **typed)
+    assert answer["status"] == 307
+    assert (b"location", f"/_aws/execute-api/{STACK}/v1/".encode()) in answer["headers"]
+
+
+def test_bare_address_is_the_emulators_own_when_a_program_asks() -> None:
+    assert _status("GET", "/", host="127.0.0.1:8080") == 200
