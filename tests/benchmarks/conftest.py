@@ -43,7 +43,8 @@ def run(postgres: MigratedServer) -> dict[str, Any]:
 def record(request: pytest.FixtureRequest, run: dict[str, Any]) -> Iterator[Record]:
     """Keeps the figures of a module and prints them; those that miss their bounds make it fail at its end.
 
-    A module in which a test failed leaves the figures of the run before as they are: its own are not whole.
+    A module in which a test failed, or which was interrupted, leaves the figures of the run before as they are: its own
+    are not whole.
     """
     plugins: Any = request.config.pluginmanager
     terminal, capture = plugins.get_plugin("terminalreporter"), plugins.get_plugin("capturemanager")
@@ -54,7 +55,8 @@ def record(request: pytest.FixtureRequest, run: dict[str, Any]) -> Iterator[Reco
 
     taken, failed_before = Record(run, tell), request.session.testsfailed
     yield taken
-    if request.config.getoption("--record") and request.session.testsfailed == failed_before:
+    interrupted = request.session.exitstatus == pytest.ExitCode.INTERRUPTED
+    if request.config.getoption("--record") and request.session.testsfailed == failed_before and not interrupted:
         RESULTS.mkdir(exist_ok=True)
         bench = request.module.__name__.rpartition("test_")[2]
         (RESULTS / f"{bench}.jsonl").write_text("".join(f"{figure.as_line()}\n" for figure in taken.figures))
