@@ -90,7 +90,7 @@ class EmbeddingSettings(Settings):
 
 
 class DocumentSettings(Settings):
-    """The limits on a document that comes from outside."""
+    """The limits on a document that comes from outside. An error that one causes names it, with its value."""
 
     max_document_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
     """Its size, unpacked."""

@@ -8,10 +8,12 @@ import zlib
 import pytest
 
 from opdex.errors import ArchiveUnusable, DocumentTooComplex, TooLarge
-from opdex.openapi.archive import ArchiveLimits, is_zip, read_archive
+from opdex.openapi import Limits
+from opdex.openapi.archive import is_zip, read_archive
 from tests.zips import member, packed, patched
 
-LIMITS = ArchiveLimits()
+LIMITS = Limits()
+SETTINGS = {"max_bytes": "MAX_DOCUMENT_BYTES", "max_files": "MAX_ARCHIVE_FILES", "max_ratio": "MAX_ARCHIVE_RATIO"}
 ONE = packed({"openapi.yaml": "openapi: 3.1.0"})
 _CENTRAL, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 
@@ -132,8 +134,8 @@ def test_a_refusal_names_the_file() -> None:
 @pytest.mark.parametrize(
     ("archive", "limits", "error", "limit", "value"),
     [
-        (packed({f"{n}": "x" for n in range(11)}), ArchiveLimits(max_files=10), DocumentTooComplex, "max_files", 10),
-        (packed({"a": "x" * 60, "b": "x" * 60}), ArchiveLimits(max_bytes=100), TooLarge, "max_bytes", 100),
+        (packed({f"{n}": "x" for n in range(11)}), Limits(max_files=10), DocumentTooComplex, "max_files", 10),
+        (packed({"a": "x" * 60, "b": "x" * 60}), Limits(max_bytes=100), TooLarge, "max_bytes", 100),
         (with_declared_size(ONE, 2**32 - 2), LIMITS, TooLarge, "max_bytes", LIMITS.max_bytes),
         (packed({"a": b" " * 9_000_000}), LIMITS, DocumentTooComplex, "max_ratio", LIMITS.max_ratio),
         (packed({f"{n}": b" " * 200_000 for n in range(99)}), LIMITS, DocumentTooComplex, "max_ratio", 200),
@@ -141,18 +143,18 @@ def test_a_refusal_names_the_file() -> None:
     ],
 )
 def test_an_archive_that_passes_a_limit_is_refused_with_its_name_and_value(
-    archive: bytes, limits: ArchiveLimits, error: type[DocumentTooComplex | TooLarge], limit: str, value: int
+    archive: bytes, limits: Limits, error: type[DocumentTooComplex | TooLarge], limit: str, value: int
 ) -> None:
     with pytest.raises(error) as refused:
         read_archive(archive, limits)
     assert refused.value.details == {"limit": limit, "value": value}
-    assert limit in refused.value.message
+    assert SETTINGS[limit] in refused.value.message
     assert str(value) in refused.value.message
 
 
 def test_an_archive_at_its_limits_is_taken() -> None:
     files = {f"{n}": "x" * 10 for n in range(10)}
-    assert len(read_archive(packed(files), ArchiveLimits(max_bytes=100, max_files=10))) == 10
+    assert len(read_archive(packed(files), Limits(max_bytes=100, max_files=10))) == 10
 
 
 def test_a_file_that_unpacks_to_more_than_it_says_is_not_held() -> None:

@@ -19,7 +19,6 @@ from opdex.errors import (
     UnsupportedVersion,
 )
 from opdex.openapi import Description, Limits, describe
-from opdex.openapi.archive import ArchiveLimits
 from opdex.openapi.bundle import Bundle, bundle, bundle_archive, choose_entry
 from tests.zips import packed
 
@@ -138,7 +137,7 @@ def test_numbers_stay_numbers_and_versions_text() -> None:
 def test_the_same_files_give_the_same_octets_however_they_are_packed() -> None:
     forth, back = packed(LIBRARY), packed(dict(reversed(LIBRARY.items())))
     assert forth != back
-    made = [bundle_archive(raw, "api/openapi.yaml", LIMITS, ArchiveLimits()) for raw in (forth, back)]
+    made = [bundle_archive(raw, "api/openapi.yaml", LIMITS) for raw in (forth, back)]
     assert made[0] == made[1]
 
 
@@ -376,7 +375,7 @@ def test_names_and_files_whose_comparison_takes_the_square_of_their_length_are_n
     with pytest.raises(MalformedRequest):
         choose_entry(dict.fromkeys("abcdefgh", b"\n" * 65_536), None)
     with pytest.raises(ArchiveUnusable):
-        bundle_archive(packed({marks[:30_000]: "x"}), None, LIMITS, ArchiveLimits())
+        bundle_archive(packed({marks[:30_000]: "x"}), None, LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +424,7 @@ if CORPUS is not None:
 def test_a_document_of_many_files_is_taken_with_every_operation(
     files: dict[str, bytes], entry: str, operations: int
 ) -> None:
-    made = bundle_archive(packed(files), entry, LIMITS, ArchiveLimits())
+    made = bundle_archive(packed(files), entry, LIMITS)
     assert made.warnings == ()
     description = describe(made.content)
     assert len(description.operations) == operations

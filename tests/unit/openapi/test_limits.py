@@ -1,6 +1,6 @@
 import json
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -17,22 +17,37 @@ DOCUMENT = {
 }
 
 
-def test_the_defaults_of_the_settings_are_those_of_the_limits() -> None:
+# As errors and docs/configuration.md name them.
+SETTINGS = {
+    "max_bytes": "MAX_DOCUMENT_BYTES",
+    "max_depth": "MAX_DOCUMENT_DEPTH",
+    "max_nodes": "MAX_DOCUMENT_NODES",
+    "max_expansion": "MAX_DOCUMENT_EXPANSION",
+    "max_operations": "MAX_OPERATIONS",
+    "max_text": "MAX_DOCUMENT_TEXT",
+    "max_seconds": "MAX_DOCUMENT_SECONDS",
+    "max_files": "MAX_ARCHIVE_FILES",
+    "max_ratio": "MAX_ARCHIVE_RATIO",
+}
+OF_ARCHIVES = {"max_files", "max_ratio"}  # see test_archive.py
+
+
+def test_each_limit_is_a_setting_and_has_its_default() -> None:
+    assert [limit.name for limit in fields(Limits)] == [*SETTINGS]
     assert Limits.of(DocumentSettings()) == Limits()
 
 
-def test_each_limit_is_a_setting() -> None:
-    settings = DocumentSettings(
-        max_document_bytes=1, max_document_depth=2, max_document_nodes=3, max_document_expansion=4, max_operations=5,
-        max_document_text=6, max_document_seconds=7.0,
-    )  # fmt: skip
-    assert Limits.of(settings) == Limits(1, 2, 3, 4, 5, 6, 7.0)
+@pytest.mark.parametrize(("limit", "setting"), SETTINGS.items())
+def test_limit_follows_its_setting(limit: str, setting: str) -> None:
+    said = DocumentSettings.model_validate({setting.lower(): 7})
+
+    assert Limits.of(said) == replace(Limits(), **{limit: 7})
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
-def test_a_limit_that_is_passed_is_named_with_its_value(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name not in OF_ARCHIVES])
+def test_a_limit_that_is_passed_is_told_with_its_setting_and_value(name: str) -> None:
     value: Any = 0.0 if name == "max_seconds" else 0
-    with pytest.raises((DocumentTooComplex, TooLarge), match=f"{value:g}.*{name}") as caught:
+    with pytest.raises((DocumentTooComplex, TooLarge), match=f"{value:g}.*\\({SETTINGS[name]}\\)") as caught:
         describe(json.dumps(DOCUMENT).encode(), Limits(**{name: value}))
     assert caught.value.details == {"limit": name, "value": value}
 
@@ -41,5 +56,5 @@ def test_the_time_is_counted_from_where_the_work_began() -> None:
     limits = Limits(max_seconds=60.0)
     raw = json.dumps(DOCUMENT).encode()
     assert describe(raw, limits, began=time.monotonic()).operations
-    with pytest.raises(DocumentTooComplex, match="max_seconds"):
+    with pytest.raises(DocumentTooComplex, match="MAX_DOCUMENT_SECONDS"):
         describe(raw, limits, began=time.monotonic() - 61)

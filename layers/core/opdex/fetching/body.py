@@ -48,7 +48,7 @@ def _unpack(pieces: Iterable[bytes], limit_bytes: int) -> bytes:
 def _hold_to_size(size: int, limit_bytes: int) -> None:
     if size > limit_bytes:
         raise TooLarge(
-            f"The document at this URL is larger than {limit_bytes} bytes (max_bytes), unpacked; split it.",
+            f"The document at this URL is larger than {limit_bytes} bytes unpacked (MAX_DOCUMENT_BYTES); split it.",
             limit="max_bytes",
             value=limit_bytes,
         )

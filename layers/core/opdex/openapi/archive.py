@@ -8,10 +8,10 @@ import unicodedata
 import zipfile
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
-from opdex.errors import ArchiveUnusable, DocumentTooComplex, TooLarge
+from opdex.errors import ArchiveUnusable, TooLarge
+from opdex.openapi.limits import Limits, passed
 from opdex.openapi.plain_text import quoted
 
 _MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")
@@ -24,6 +24,7 @@ _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _REGULAR: Final = (0, stat.S_IFREG)
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_PACK_LESS: Final = "pack only what the document refers to."
 MAX_NAME: Final = 500
 _FREE_OF_RATIO: Final = 1024 * 1024  # so many bytes do no harm, however small they were packed
 _DAMAGE: Final = (
@@ -32,21 +33,12 @@ _DAMAGE: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveLimits:
-    """The limits on one archive; each is named, with its value, by the error that it causes."""
-
-    max_bytes: int = 64 * 1024 * 1024  # of all files together, unpacked
-    max_files: int = 5_000
-    max_ratio: int = 200  # of what is unpacked to what was sent
-
-
 def is_zip(raw: bytes) -> bool:
     """Tell whether these are the bytes of a zip archive."""
     return raw.startswith(_MAGIC)
 
 
-def read_archive(raw: bytes, limits: ArchiveLimits) -> dict[str, bytes]:
+def read_archive(raw: bytes, limits: Limits) -> dict[str, bytes]:
     """Return the files of a zip archive by their names, which are relative paths with slashes.
 
     Raises ArchiveUnusable, TooLarge or DocumentTooComplex; never holds more than ``max_bytes`` of what it unpacks.
@@ -55,11 +47,7 @@ def read_archive(raw: bytes, limits: ArchiveLimits) -> dict[str, bytes]:
         raise ArchiveUnusable("The body is no zip archive.")
     # Counted before the directory is read, which takes a hundred times the memory of its bytes.
     if raw.count(_DIRECTORY_ENTRY) > limits.max_files:
-        raise DocumentTooComplex(
-            f"The archive has more than {limits.max_files} files (max_files); pack only what the document refers to.",
-            limit="max_files",
-            value=limits.max_files,
-        )
+        raise passed("The archive has more than {} files", _PACK_LESS, max_files=limits.max_files)
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             members = archive.infolist()
@@ -112,20 +100,17 @@ def _problem(name: str, member: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _check_size(members: list[zipfile.ZipInfo], packed: int, limits: ArchiveLimits) -> None:
+def _check_size(members: list[zipfile.ZipInfo], packed: int, limits: Limits) -> None:
     unpacked = sum(member.file_size for member in members)
     if unpacked > limits.max_bytes:
         raise TooLarge(
-            f"The archive unpacks to {unpacked} bytes, more than {limits.max_bytes} (max_bytes); split the document.",
+            f"The archive unpacks to {unpacked} bytes, more than {limits.max_bytes} (MAX_DOCUMENT_BYTES); {_PACK_LESS}",
             limit="max_bytes",
             value=limits.max_bytes,
         )
     if unpacked > _FREE_OF_RATIO and unpacked > packed * limits.max_ratio:
-        raise DocumentTooComplex(
-            f"The archive unpacks to {unpacked} bytes, more than {limits.max_ratio} times its size (max_ratio).",
-            limit="max_ratio",
-            value=limits.max_ratio,
-        )
+        what = f"The archive unpacks to {unpacked} bytes, more than {{}} times its size"
+        raise passed(what, _PACK_LESS, max_ratio=limits.max_ratio)
 
 
 def _unpack(archive: zipfile.ZipFile, name: str, member: zipfile.ZipInfo) -> bytes:

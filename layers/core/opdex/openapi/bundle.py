@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from opdex.errors import DocumentError, DocumentTooComplex, MalformedRequest
-from opdex.openapi.archive import MAX_NAME, ArchiveLimits, normal_name, read_archive
+from opdex.openapi.archive import MAX_NAME, normal_name, read_archive
 from opdex.openapi.description import Findings, Warning  # noqa: A004 - see there
 from opdex.openapi.document import openapi_version, places, read_data, read_document, survey
 from opdex.openapi.limits import Budget, Limits
@@ -43,12 +43,12 @@ class Bundle:
     warnings: tuple[Warning, ...]
 
 
-def bundle_archive(raw: bytes, entry: str | None, limits: Limits, archive_limits: ArchiveLimits) -> Bundle:
+def bundle_archive(raw: bytes, entry: str | None, limits: Limits) -> Bundle:
     """Return the document that a zip archive holds, and that begins in its file ``entry``.
 
     Raises MalformedRequest where that file is not known; else as read_archive and bundle do.
     """
-    files = read_archive(raw, archive_limits)
+    files = read_archive(raw, limits)
     return bundle(files, choose_entry(files, entry), limits)
 
 

@@ -1,37 +1,35 @@
 """What a document may cost at most. The defaults take every real document that is known and refuse every bomb."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from opdex.errors import DocumentTooComplex
 from opdex.settings import DocumentSettings
 
 
+def _set_by(setting: str) -> Any:
+    return field(default=DocumentSettings.model_fields[setting].default, metadata={"setting": setting})
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits on one document; each is named, with its value, by the error that it causes."""
+    """The limits on a document and on the zip that it comes in; the error that one causes names its setting."""
 
-    max_bytes: int = 64 * 1024 * 1024  # unpacked
-    max_depth: int = 200
-    max_nodes: int = 2_000_000
-    max_expansion: int = 2_000_000  # nodes that YAML aliases and references stand for, counted each time
-    max_operations: int = 50_000  # and webhooks
-    max_text: int = 20_000_000  # characters that are kept of them, each of which costs the database time
-    max_seconds: float = 12.0
+    max_bytes: int = _set_by("max_document_bytes")
+    max_depth: int = _set_by("max_document_depth")
+    max_nodes: int = _set_by("max_document_nodes")
+    max_expansion: int = _set_by("max_document_expansion")
+    max_operations: int = _set_by("max_operations")
+    max_text: int = _set_by("max_document_text")
+    max_seconds: float = _set_by("max_document_seconds")
+    max_files: int = _set_by("max_archive_files")
+    max_ratio: int = _set_by("max_archive_ratio")
 
     @classmethod
     def of(cls, settings: DocumentSettings) -> Self:
         """Return the limits that these settings say."""
-        return cls(
-            max_bytes=settings.max_document_bytes,
-            max_depth=settings.max_document_depth,
-            max_nodes=settings.max_document_nodes,
-            max_expansion=settings.max_document_expansion,
-            max_operations=settings.max_operations,
-            max_text=settings.max_document_text,
-            max_seconds=settings.max_document_seconds,
-        )
+        return cls(**{limit.name: getattr(settings, limit.metadata["setting"]) for limit in fields(cls)})
 
 
 class Budget:
@@ -50,20 +48,20 @@ class Budget:
     def check_time(self) -> None:
         """Raise where the time is up. Cheap: to be asked wherever a document decides how often something is done."""
         if time.monotonic() > self._deadline:
-            raise _passed(
+            raise passed(
                 "Reading the document takes longer than {} s", "split it.", max_seconds=self.limits.max_seconds
             )
 
     def check_nodes(self, nodes: int) -> None:
         """Raise where the document has too many nodes."""
         if nodes > self.limits.max_nodes:
-            raise _passed("The document has more than {} nodes", "split it.", max_nodes=self.limits.max_nodes)
+            raise passed("The document has more than {} nodes", "split it.", max_nodes=self.limits.max_nodes)
 
     def check_depth(self, depth: float, **where: int) -> None:
         """Raise where the document is nested too deep; ``where`` says at which line, where that is known."""
         if depth > self.limits.max_depth:
             advice = "move inner schemas to components and refer to them."
-            raise _passed(
+            raise passed(
                 "The document is nested more than {} levels deep", advice, where, max_depth=self.limits.max_depth
             )
 
@@ -72,7 +70,7 @@ class Budget:
         self.check_time()
         self._expansion += nodes
         if self._expansion > self.limits.max_expansion:
-            raise _passed(
+            raise passed(
                 "The aliases and references of the document stand for more than {} nodes",
                 "write fewer of them to large parts.",
                 max_expansion=self.limits.max_expansion,
@@ -82,7 +80,7 @@ class Budget:
         """Count one operation or webhook."""
         self._operations += 1
         if self._operations > self.limits.max_operations:
-            raise _passed(
+            raise passed(
                 "The document has more than {} operations", "split it.", max_operations=self.limits.max_operations
             )
 
@@ -91,11 +89,13 @@ class Budget:
         self._text += characters
         if self._text > self.limits.max_text:
             what = "The texts of the operations together are longer than {} characters"
-            raise _passed(what, "split the document.", max_text=self.limits.max_text)
+            raise passed(what, "split the document.", max_text=self.limits.max_text)
 
 
-def _passed(what: str, advice: str, where: dict[str, int] | None = None, **limit: Any) -> DocumentTooComplex:
+def passed(what: str, advice: str, where: dict[str, int] | None = None, **limit: Any) -> DocumentTooComplex:
+    """Return the error for what passes a limit; its value stands in ``what`` where that has ``{}``."""
     ((name, value),) = limit.items()
+    (setting,) = (known.metadata["setting"].upper() for known in fields(Limits) if known.name == name)
     at = f" at line {where['line']}" if where else ""
-    message = f"{what.format(f'{value:g}' if isinstance(value, float) else value)} ({name}){at}; {advice}"
+    message = f"{what.format(f'{value:g}' if isinstance(value, float) else value)} ({setting}){at}; {advice}"
     return DocumentTooComplex(message, limit=name, value=value, **(where or {}))

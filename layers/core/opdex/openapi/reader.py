@@ -11,7 +11,6 @@ class DocumentReader:
     """Reads documents within the limits that settings say."""
 
     def __init__(self, settings: DocumentSettings) -> None:
-        self._settings = settings
         self._limits = Limits.of(settings)
 
     def read(self, sent: bytes, entry: str | None = None) -> tuple[bytes, Description]:
@@ -19,15 +18,13 @@ class DocumentReader:
 
         Raises what :func:`unpack`, :func:`describe` and :func:`bundle_archive` raise.
         """
-        from opdex.openapi.archive import ArchiveLimits, is_zip  # most requests bring no document
+        from opdex.openapi.archive import is_zip  # most requests bring no document
         from opdex.openapi.bundle import bundle_archive
 
-        limits, settings = self._limits, self._settings
-        document = unpack(sent, limits.max_bytes)
+        document = unpack(sent, self._limits.max_bytes)
         if not is_zip(document):
-            return document, describe(document, limits)
+            return document, describe(document, self._limits)
         began = time.monotonic()  # one time limit for both
-        archive_limits = ArchiveLimits(limits.max_bytes, settings.max_archive_files, settings.max_archive_ratio)
-        bundled = bundle_archive(document, entry, limits, archive_limits)
-        description = describe(bundled.content, limits, began)
+        bundled = bundle_archive(document, entry, self._limits)
+        description = describe(bundled.content, self._limits, began)
         return bundled.content, replace(description, warnings=(*bundled.warnings, *description.warnings))

@@ -34,7 +34,7 @@ def hold_to_size(raw: bytes, limit_bytes: int) -> None:
 def too_many_bytes(limit_bytes: int) -> TooLarge:
     """Return the error for a document of too many bytes."""
     return TooLarge(
-        f"The document is larger than {limit_bytes} bytes (max_bytes), unpacked; split it.",
+        f"The document is larger than {limit_bytes} bytes unpacked (MAX_DOCUMENT_BYTES); split it.",
         limit="max_bytes",
         value=limit_bytes,
     )
