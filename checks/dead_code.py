@@ -38,12 +38,17 @@ def unused_code(project: Path) -> Iterator[str]:
 
 
 def unused_statements(project: Path) -> Iterator[str]:
-    """Return the named statements whose name stands in no module beside them."""
+    """Return the named statements whose name stands in no module that loads their file."""
+    modules = [module.read_text("utf-8") for module in sorted((project / "layers/core/opdex").rglob("*.py"))]
     for path in sorted((project / "layers/core/opdex").rglob("*.sql")):
-        code = "".join(module.read_text("utf-8") for module in path.parent.glob("*.py"))
+        code = "".join(module for module in modules if f'load_statements("{_package(path)}", "{path.name}")' in module)
         for name in re.findall(r"^-- name: (\w+)$", path.read_text("utf-8"), re.MULTILINE):
             if f'"{name}"' not in code:
-                yield f"{path.relative_to(project)}: no module beside it names the statement {name}"
+                yield f"{path.relative_to(project)}: no module that loads it names the statement {name}"
+
+
+def _package(path: Path) -> str:
+    return ".".join(path.parts[path.parts.index("opdex") : -1])
 
 
 def _line(path: Path, number: int) -> str:

@@ -34,8 +34,8 @@ def test_code_is_let_be_when_a_test_uses_it_or_a_library_calls_it(tmp_path: Path
     assert list(unused_code(tmp_path)) == []
 
 
-def test_statement_is_told_when_no_module_beside_it_names_it(tmp_path: Path, package: Path) -> None:
+def test_statement_is_told_when_no_module_that_loads_its_file_names_it(tmp_path: Path, package: Path) -> None:
     (package / "jobs.sql").write_text("-- name: used\nSELECT 1;\n\n-- name: dead\nSELECT 2;\n")
-    (package / "store.py").write_text('_SQL["used"]\n')
-    (package.parent / "elsewhere.py").write_text('"dead"\n')
+    (package / "store.py").write_text('_SQL = load_statements("opdex.jobs", "jobs.sql")\n_SQL["used"]\n')
+    (package / "beside.py").write_text('_SQL = load_statements("opdex.jobs", "others.sql")\n_SQL["dead"]\n')
     assert [line.rpartition(" ")[2] for line in unused_statements(tmp_path)] == ["dead"]
