@@ -14,6 +14,11 @@ from tests.unit.ranking.documents import few
         ("List pets. Delete one!", ["List pets", "Delete one"]),
         ("create a user; delete another", ["create a user", "delete another"]),
         ("list pets,delete them", ["list pets", "delete them"]),
+        ("create a user;add it to a team", ["create a user", "add it to a team"]),
+        ("log in! refund an order", ["log in", "refund an order"]),
+        ("create a user & add it to a team", ["create a user", "add it to a team"]),
+        ("who am I?list my teams", ["who am I", "list my teams"]),
+        ("查询订单列表。取消订单", ["查询订单列表", "取消订单"]),
         ("DELETE THE PET AND LIST ALL", ["DELETE THE PET", "LIST ALL"]),
         ("Find it, I want to delete the pet", ["Find it", "I want to delete the pet"]),
         ("get the weather before you book a flight", ["get the weather", "you book a flight"]),
@@ -40,6 +45,8 @@ def test_query_is_split_when_a_new_clause_begins(query: str, clauses: list[str])
         "\x00",
         ".,;!?" * 200,
         "列出所有宠物然后删除一个",
+        "search for R&D and Q&A",
+        "call search?list=all",
     ],
 )
 def test_query_is_whole_when_nothing_begins_anew(query: str) -> None:

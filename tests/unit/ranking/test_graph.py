@@ -2,8 +2,9 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from opdex.ranking.graph import BEST, best_rows, holds_id, pass_on
+from opdex.ranking.graph import BEST, MOST_ROWS, best_rows, holds_id, pass_on
 
 
 @pytest.mark.parametrize(
@@ -22,8 +23,26 @@ def test_query_holds_no_id_when_it_names_none(query: str) -> None:
 
 
 def test_best_rows_are_in_their_order_when_they_are_equal() -> None:
-    assert best_rows(np.array([0.1, 0.4, 0.1, 0.4])) == [1, 3, 0, 2]
-    assert best_rows(np.zeros(50)) == list(range(BEST))
+    assert best_rows(np.array([0.1, 0.4, 0.1, 0.4]), _texts(4)) == [1, 3, 0, 2]
+    assert best_rows(np.zeros(50), _texts(50)) == list(range(BEST))
+
+
+def test_best_rows_are_those_of_the_best_texts_when_there_are_copies() -> None:
+    copies = np.tile(_texts(30), 5)
+    probability = np.tile(np.linspace(1, 0.1, 30), 5)
+    rows = best_rows(probability, copies)
+    assert len(rows) == 5 * BEST
+    assert set(copies[rows]) == set(range(BEST))
+    assert rows[:6] == [0, 30, 60, 90, 120, 1]
+
+
+def test_best_rows_are_bounded_when_there_are_many_copies() -> None:
+    assert best_rows(np.zeros(1_000), np.zeros(1_000, np.uint64)) == list(range(MOST_ROWS))
+    assert best_rows(np.zeros(0), _texts(0)) == []
+
+
+def _texts(rows: int) -> NDArray[np.uint64]:
+    return np.arange(rows, dtype=np.uint64)
 
 
 @pytest.mark.parametrize(("query", "share"), [("cancel my order", 0.5), ("cancel order 1234", 0.1)])

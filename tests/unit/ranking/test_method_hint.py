@@ -54,7 +54,21 @@ def test_hinted_shares_are_shares_again(methods: dict[str, int], verb: str, begu
 
 
 @pytest.mark.parametrize(
-    ("text", "verb"), [("please list pets", "list"), ("updating", None), ("updates", None), ("", None)]
+    ("text", "verb"),
+    [
+        ("please list pets", "list"),
+        ("updating", None),
+        ("updates", None),
+        ("", None),
+        ("how do I get rid of a subscription", "delet"),
+        ("Get Rid Of it", "delet"),
+        ("call off the meeting", "cancel"),
+        ("set up a webhook", "creat"),
+        ("which pets are available", "get"),
+        ("and how many pets are in stock?", "get"),
+        ("who may delete a pet", "delet"),
+        ("whichever pets", None),
+    ],
 )
 def test_verb_of_a_text_is_the_stem_of_its_first_verb(text: str, verb: str | None) -> None:
     assert verb_of(text) == verb

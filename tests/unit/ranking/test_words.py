@@ -18,7 +18,13 @@ from tests.unit.ranking.documents import few
         ("", []),
         ("\x00\x07;--", []),
         ("Список питомцев", ["список", "питомцев"]),
-        ("列出 宠物", ["列出", "宠物"]),
+        ("查询API库存", ["查", "询", "api", "库", "存"]),
+        ("ユーザーを削除", [*"ユーザーを削除"]),
+        ("주문 취소", [*"주문취소"]),
+        ("ｷｬﾝｾﾙ ﾃﾞｰﾀ", [*"キャンセルデータ"]),
+        ("Créer un client", ["creer", "un", "client"]),
+        ("Cre\u0301er ÜBERBLICK naïve", ["creer", "uberblick", "naiv"]),
+        ("\uff43\uff41\uff4e\uff43\uff45\uff4c \uff4f\uff52\uff44\uff45\uff52", ["cancel", "order"]),
     ],
 )
 def test_stems_are_those_of_the_words_that_say_something(text: str, expected: list[str]) -> None:

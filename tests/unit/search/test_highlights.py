@@ -1,10 +1,11 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opdex.catalog.models import ListedOperation
-from opdex.openapi.operation_text import words
-from opdex.ranking.words import STOP_WORDS, stem
+from opdex.ranking.words import STOP_WORDS, stem, words
 from opdex.search.highlights import LOOKED_THROUGH, MAX_MATCHES, WINDOW, highlights, query_stems
 from tests.unit.ranking.documents import few
 
@@ -48,6 +49,16 @@ def test_words_are_marked_in_every_form_and_field() -> None:
         ("get_naïve_café", "naïve café", ["naïve", "café"]),
         ("Überblick", "überblick", ["Überblick"]),
         ("список_питомцев", "питомцев", ["питомцев"]),
+        ("Cre\u0301er un client", "créer", ["Cre\u0301er"]),
+        ("creer un café", "créer CAFE", ["creer", "café"]),
+        ("查询库存和订单", "库存", ["库存"]),
+        ("ユーザーを削除する", "削除", ["削除"]),
+        ("주문 취소", "주문을 취소", ["주문", "취소"]),
+        (
+            "\uff43\uff41\uff4e\uff43\uff45\uff4c \uff4f\uff52\uff44\uff45\uff52",
+            "order",
+            ["\uff4f\uff52\uff44\uff45\uff52"],
+        ),
     ],
 )
 def test_words_are_marked_where_names_are_split(name: str, query: str, expected: list[str]) -> None:
@@ -83,17 +94,21 @@ def test_marks_are_few_when_matches_are_many() -> None:
     assert len(part.matches) == MAX_MATCHES
 
 
-_PIECES = st.sampled_from(["aPet", "PETs", "the ", " ", "_", "é ", "A1b", "字 ", "<b>", "\x00"])
+_PIECES = st.sampled_from(
+    ["aPet", "PETs", "the ", " ", "_", "é ", "A1b", "字", "字 ", "주문", "e\u0301t ", "<b>", "\x00"]
+)
+# Signs that stand for letters, as the one of kilograms, are found and not marked.
+_CHARACTERS = st.characters().filter(lambda character: unicodedata.normalize("NFKD", character) == character)
 
 
 @few
-@given(st.text(max_size=WINDOW) | st.lists(_PIECES, max_size=150).map("".join))
+@given(st.text(_CHARACTERS, max_size=WINDOW) | st.lists(_PIECES, max_size=150).map("".join))
 def test_marks_are_the_words_of_any_text(text: str) -> None:
     said = [word for word in words(text) if word not in STOP_WORDS]
     parts = highlights(operation(description=text), {stem(word) for word in said})
     assert bool(parts) == bool(said)
     for part in parts:
-        found = [part.text[start:end].lower() for start, end in part.matches]
+        found = [word for start, end in part.matches for word in words(part.text[start:end])]
         first = min(len(said), MAX_MATCHES) if len(text) <= WINDOW else 1
         assert found[:first] == said[:first]
         assert part.text in text

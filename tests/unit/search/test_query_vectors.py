@@ -15,10 +15,11 @@ class Counting(ScriptedEmbedder):
     def __init__(self, model: str = "hash-8") -> None:
         super().__init__(model=model)
         self.asked: list[list[str]] = []
+        self.dimension = 8
 
     def embed_queries(self, texts: Sequence[str]) -> list[Vector]:
         self.asked.append(list(texts))
-        return super().embed_queries(texts)
+        return [vector[: self.dimension] for vector in super().embed_queries(texts)]
 
 
 def test_texts_are_embedded_in_one_call_when_none_is_known() -> None:
@@ -42,6 +43,22 @@ def test_vectors_are_those_of_the_model_when_it_has_changed() -> None:
     vectors.of(other, ["a"])
     assert (one.asked, other.asked) == ([["a"]], [["a"]])
     assert other.identity == ModelIdentity("scripted", "other")
+
+
+def test_all_are_embedded_again_when_the_dimension_has_changed() -> None:
+    embedder, vectors = Counting(), QueryVectors()
+    vectors.of(embedder, ["a"])
+    embedder.dimension = 4
+    assert [len(vector) for vector in vectors.of(embedder, ["a", "b"])] == [4, 4]
+    assert embedder.asked == [["a"], ["b"], ["a", "b"]]
+
+
+def test_texts_are_embedded_again_when_they_were_forgotten() -> None:
+    embedder, vectors = Counting(), QueryVectors()
+    vectors.of(embedder, ["a", "b"])
+    vectors.forget(embedder.identity, ["a", "c"])
+    vectors.of(embedder, ["a", "b"])
+    assert embedder.asked == [["a", "b"], ["a"]]
 
 
 def test_least_used_are_forgotten_when_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ MAX_TOKENS = 240
 MAX_PATH_TOKENS, MAX_OPERATION_ID_TOKENS, MAX_SUMMARY_TOKENS = 60, 40, 100
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "update", "DELETE": "delete"}
-_CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 PATH_PARAMETER = re.compile(r"\{[^{}]*\}")
 # As WordPiece cuts: ASCII words in pieces of about five characters, all else a character each. On the 4,167 operations
@@ -69,4 +69,4 @@ def hash_text(text: str) -> bytes:
 
 def words(name: str) -> list[str]:
     """Split a name into lower-case words: at capitals inside it, and at all that is no letter or digit."""
-    return [word.lower() for word in _WORD.findall(_CAMEL_CASE.sub(" ", name))]
+    return [word.lower() for word in _WORD.findall(CAMEL_CASE.sub(" ", name))]

@@ -3,27 +3,32 @@
 import re
 from itertools import pairwise
 
-from opdex.openapi.operation_text import words
+from opdex.ranking.words import words
 
 MAX_CLAUSES = 8
 _MIN_WORDS = 2
 
 VERBS = frozenset(
     """
-    abort accept access acknowledge activate add adjust allow analyze answer append apply approve archive assess assign
-    attach authenticate authorize ban block book browse build buy calculate calibrate call cancel change check choose
-    clear clone close collect compare complete compute configure confirm connect convert copy count create deactivate
-    decline define delete deliver deny deploy describe detect determine disable disconnect discover display download
-    duplicate edit enable end ensure enroll enter establish estimate evaluate examine execute export extend fetch
-    filter find finish follow forecast generate get give grant handle help identify implement import include increase
-    initiate insert inspect install invite issue join launch leave like list load locate lock log look make manage mark
-    measure merge modify monitor move mute notify obtain open optimize order pause pay perform pin place play post
-    predict prepare prevent process provide publish pull purchase push put query rate read receive recommend record
-    recover refresh register reject release remove rename renew reopen replace reply report request reserve reset
-    resolve restart restore restrict resume retrieve return review revoke rotate run save schedule search see select
-    send set share show sign skip sort start stop store submit subscribe suggest suspend switch sync tell terminate
-    test track transfer translate trigger turn unarchive unassign unblock unfollow uninstall unlock unpin unsubscribe
-    update upgrade upload use validate verify view vote watch withdraw write
+    abort accept access acknowledge activate add adjust allocate allow analyze annotate answer append apply approve
+    archive assess assign attach authenticate authorize ban block book broadcast browse build buy calculate
+    calibrate call cancel capture categorize change check choose classify clear clone close collect commit compare
+    complete compress compute configure confirm connect convert copy count create deactivate decline decode decrypt
+    define delegate delete deliver deny deploy describe detach detect determine disable disconnect discover dismiss
+    dispatch display downgrade download drop duplicate edit enable encode encrypt end enroll ensure enter erase
+    escalate establish estimate evaluate examine exchange exclude execute export extend fetch filter find finish
+    follow forecast forward freeze generate get give grant handle help hide identify implement import include
+    increase inform initialize initiate insert inspect install invite issue join launch leave like list load locate
+    lock log look make manage mark measure merge migrate mint modify monitor move mute notify obtain onboard open
+    optimize order overwrite pause pay perform pin ping place play post postpone predict prepare prevent process
+    promote propose provide provision publish pull purchase push put query rate reactivate read reassign reboot
+    rebuild receive recommend record recover redeem redo refresh refund register reindex reject release remove
+    rename renew reopen replace reply report request reschedule resend reserve reset resolve restart restore
+    restrict resume retrieve return review revoke rotate run save schedule search see select send set share ship
+    show sign simulate skip sort start stop store submit subscribe suggest summarize suspend swap switch sync
+    synchronize tell terminate test track transcode transcribe transfer transform translate transmit trigger turn
+    unarchive unassign unblock undo unfollow uninstall unlink unlock unmute unpin unpublish unsubscribe update
+    upgrade upload use validate verify view vote warn watch wipe withdraw write
     """.split()  # noqa: SIM905 - read as words
 )
 FILLERS = frozenset(
@@ -36,8 +41,8 @@ FILLERS = frozenset(
 # What is in quotation marks is a name that the request gives, and so is an address: nothing in it begins a clause.
 _NAMED = re.compile(r'"[^"\n]{0,300}"|“[^”\n]{0,300}”|`[^`\n]{0,300}`|(?:\w+:/)?/\S*[\w/}]')
 # Not the points of "e.g.", nor of an initial.
-_SENTENCE_END = re.compile(r"(?:(?<!\b[A-Za-z])\.|[!?;])(?=\s|$)|\n+")
-_JOINT = re.compile(r",|\b(?:and|then|or|while|before|after|as well as)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<!\b[A-Za-z])\.(?=\s|$)|[!;]|\?(?!\w+=)|[\u3002\uff01\uff1b\uff1f]|\n+")
+_JOINT = re.compile(r"[,&]|\b(?:and|then|or|while|before|after|as well as)\b", re.IGNORECASE)
 _MASK = "\x00"
 
 
@@ -77,8 +82,8 @@ def first_verb(text: str, within: int | None = None) -> str | None:
     return next((word for word in said[:within] if word in VERBS), None)
 
 
-_TAIL = re.compile(r"(?:\s|,|\b(?:and|then|or|while|before|after|as well as)\b)+$", re.IGNORECASE)
+_TAIL = re.compile(r"(?:\s|[,&]|\b(?:and|then|or|while|before|after|as well as)\b)+$", re.IGNORECASE)
 
 
 def _tidy(piece: str) -> str:
-    return _TAIL.sub("", piece.strip(" \t\n,.;!?"))
+    return _TAIL.sub("", piece.strip(" \t\n,.;!?&\u3001\u3002\uff01\uff0c\uff1b\uff1f"))

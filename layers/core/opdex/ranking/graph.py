@@ -1,7 +1,7 @@
 """The graph's part of the ranking: what the best operations need is wanted too.
 
-final(d) = p(d) + λ · Σ_{o of the best 20} p(o) · Σ_{needs of o} softmax over the need's producers of (max_c L / 4), L
-without the hint; λ = 0.5, and a fifth of it where the query already holds an id.
+final(d) = p(d) + λ · Σ_{o of the best 20 texts} p(o) · Σ_{needs of o} softmax over the need's producers of
+(max_c L / 4), L without the hint; λ = 0.5, and a fifth of it where the query already holds an id.
 """
 
 import re
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opdex.ranking.fusion import FLAT, Columns, softmax
 
-BEST = 20
+BEST, MOST_ROWS = 20, 400
 SHARE, SHARE_WITH_ID = 0.5, 0.1
 _ID = re.compile(r"\d{4,}|\b(?:id|gid|uuid)s?\b", re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{6,}")
@@ -30,9 +30,15 @@ def holds_id(query: str) -> bool:
     )
 
 
-def best_rows(probability: NDArray[np.float64]) -> list[int]:
-    """Return the rows of the best 20, best first."""
-    return [int(row) for row in np.argsort(-probability, kind="stable")[:BEST]]
+def best_rows(probability: NDArray[np.float64], texts: NDArray[np.uint64]) -> list[int]:
+    """Return the rows that have the best 20 texts, best first: where a catalog was cloned, its copies too.
+
+    Of those no more than the best ``MOST_ROWS``. ``texts``: a number a row, the same where the text is.
+    """
+    order = np.argsort(-probability, kind="stable")
+    firsts = np.sort(np.unique(texts[order], return_index=True)[1])
+    end = firsts[BEST] if len(firsts) > BEST else len(order)
+    return [int(row) for row in order[: min(end, MOST_ROWS)]]
 
 
 def pass_on(

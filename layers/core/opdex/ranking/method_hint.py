@@ -6,6 +6,7 @@ kind. P(method) is the method's share of the scope.
 """
 
 import math
+import re
 from collections.abc import Mapping
 
 from opdex.ranking.clauses import first_verb
@@ -21,11 +22,33 @@ _GENERAL = {
     "delete": ("DELETE",),
 }
 _METHODS = {stem(verb): methods for verb, methods in _GENERAL.items()}
+# Verbs of several words, the first of which says something else.
+_PHRASAL = {
+    "get rid of": "delete",
+    "take down": "delete",
+    "throw away": "delete",
+    "call off": "cancel",
+    "shut down": "stop",
+    "turn off": "disable",
+    "turn on": "enable",
+    "set up": "create",
+    "bring back": "restore",
+    "look up": "get",
+    "find out": "get",
+}
+_PHRASAL_VERB = re.compile(rf"\b(?:{'|'.join(_PHRASAL)})\b", re.IGNORECASE)
+_QUESTION = re.compile(
+    r"\W*(?:and\s+|then\s+)*(?:who|whose|which|what|where|when|how\s+(?:many|much|often|long)"
+    r"|is|are|was|were|do|does|did|has|have)\b",
+    re.IGNORECASE,
+)
 
 
 def verb_of(text: str) -> str | None:
-    """Return the stem of the first verb of a text."""
-    verb = first_verb(text)
+    """Return the stem of the first verb of a text; of a question without one, that of "get"."""
+    verb = first_verb(_PHRASAL_VERB.sub(lambda found: _PHRASAL[found[0].lower()], text))
+    if verb is None and _QUESTION.match(text):
+        verb = "get"
     return None if verb is None else stem(verb)
 
 

@@ -12,8 +12,7 @@ from itertools import islice
 
 from opdex.openapi.description import Operation
 from opdex.openapi.fields import WRAPPERS
-from opdex.openapi.operation_text import words
-from opdex.ranking.words import stem, stems
+from opdex.ranking.words import stem, stems, words
 
 MAX_NEEDS, MAX_PRODUCERS, MAX_SEARCHES = 20, 40, 3
 _PARAMETER = re.compile(r"\{([^{}]*)\}")

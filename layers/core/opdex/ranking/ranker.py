@@ -16,7 +16,7 @@ from opdex.ranking.lexical import bm25, inverse_document_frequencies, name_match
 from opdex.ranking.method_hint import method_hint, verb_of
 from opdex.ranking.parts import PARTS, Channel, Part
 from opdex.ranking.scope import Scope
-from opdex.ranking.segment import Places
+from opdex.ranking.segment import Places, text_prefixes
 from opdex.ranking.selection import greatest
 from opdex.ranking.words import term_key
 
@@ -195,10 +195,16 @@ def _candidates(passing: NDArray[np.bool_], evidence: _Evidence, depth: int) -> 
 
 def _producers_of_best(scope: Scope, weighed: _Weighed, passing: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return the candidates with those that produce what the best of them need."""
-    best = weighed.rows[graph.best_rows(weighed.probability)]
-    producers = [producer for number in best for producer in scope.producers_of(int(number))]
+    producers = [
+        producer for row in _best_rows(scope, weighed) for producer in scope.producers_of(int(weighed.rows[row]))
+    ]
     more: NDArray[np.intp] = np.unique(np.concatenate([np.empty(0, np.intp), *producers]))
     return np.union1d(weighed.rows, more[passing[more]])
+
+
+def _best_rows(scope: Scope, weighed: _Weighed) -> list[int]:
+    hashes = np.frombuffer(scope.text_hashes(weighed.rows), np.uint8).reshape(-1, 32)
+    return graph.best_rows(weighed.probability, text_prefixes(hashes))
 
 
 def _filled(cosines: Columns, words: Columns, has_vector: NDArray[np.bool_]) -> Columns:
@@ -231,7 +237,7 @@ def _passed(query: Query, scope: Scope, weighed: _Weighed) -> graph.Passed:
         there: NDArray[np.intp] = found[rows[found] == producers]
         return there
 
-    best = graph.best_rows(weighed.probability)
+    best = _best_rows(scope, weighed)
     if weighed.cosines is None:
         best = [row for row in best if weighed.words[row].any()]  # the others are there for nothing
     needs = [

@@ -18,7 +18,7 @@ from opdex.ranking.verbs import count_verbs
 from opdex.ranking.words import stems, term_key
 
 # Part of what a segment is stored under. Raise it with any change of what is derived or how it is written.
-SCHEME = 1
+SCHEME = 2
 
 _MOST = 65504.0  # what half precision holds
 

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from opdex.openapi.description import Operation
-from opdex.openapi.operation_text import words
 from opdex.ranking.bm25f import given_operation_id
-from opdex.ranking.words import stem
+from opdex.ranking.words import stem, words
 
 _BEGINNING = 100  # characters: enough for the first word
 

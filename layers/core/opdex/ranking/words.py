@@ -1,13 +1,15 @@
 """Words as the ranking knows them: stems, in order, without the words that say nothing."""
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 import Stemmer
 
-from opdex.openapi.operation_text import words
+from opdex.openapi.operation_text import CAMEL_CASE
 
 STOP_WORDS = frozenset(
     """
@@ -16,8 +18,27 @@ STOP_WORDS = frozenset(
     """.split()  # noqa: SIM905 - read as words
 )
 MAX_WORD = 40  # characters
+# Scripts without spaces between words, or with endings that grow on to them: Chinese, Japanese, Korean.
+UNSPACED = (
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\U00020000-\U0003ffff"
+)
+ACCENTS = "\u0300-\u036f"
 
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
+_ACCENT = re.compile(f"[{ACCENTS}]")
 _stemmer = Stemmer.Stemmer("english")
+
+
+def words(text: str) -> list[str]:
+    """Split a text into lower-case words: at capitals inside them, and at all that is no letter or digit.
+
+    Accents are left out, and other forms of a letter are the letter (Unicode's NFKD). In scripts that have no spaces
+    each character is a word: pairs of them, which the ranking knows too, stand for words (as in Lucene's CJKAnalyzer).
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text)))
+    return [word.lower() for word in _WORD.findall(CAMEL_CASE.sub(" ", text))]
 
 
 @lru_cache(maxsize=50_000)

@@ -4,14 +4,18 @@ import re
 from collections.abc import Set as AbstractSet
 
 from opdex.catalog.models import ListedOperation
-from opdex.ranking.words import STOP_WORDS, stem, stems
+from opdex.ranking.words import ACCENTS, UNSPACED, stems
 from opdex.search.models import Highlight
 
 MAX_MATCHES, WINDOW = 10, 160
 # Characters of a field, which may have 8,000: a page of 500 operations would take 0.7 s.
 LOOKED_THROUGH = 2_000
 # As `words` splits: names have their words at capitals too.
-_WORD = re.compile(r"[^\W_]+?(?=(?<=[a-z0-9])[A-Z]|(?<=[A-Z])[A-Z][a-z]|[\W_]|\Z)")
+_WORD = re.compile(
+    rf"[{UNSPACED}]|(?:[^\W_{UNSPACED}]|[{ACCENTS}])+?"
+    rf"(?=(?<=[a-z0-9])[A-Z]|(?<=[A-Z])[A-Z][a-z]|(?![{ACCENTS}])[\W_{UNSPACED}]|\Z)"
+)
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def highlights(operation: ListedOperation, query: AbstractSet[str]) -> list[Highlight]:
@@ -43,7 +47,11 @@ def _matches(text: str, query: AbstractSet[str]) -> tuple[int, list[tuple[int, i
     for word in _WORD.finditer(text):
         if word.start() >= (spans[0][0] + WINDOW if spans else LOOKED_THROUGH):
             break
-        if (lower := word[0].lower()) not in STOP_WORDS and stem(lower) in query:
+        if query.isdisjoint(stems(word[0])):
+            continue
+        if spans and spans[-1][1] == word.start() and _UNSPACED.match(word[0]):
+            spans[-1] = spans[-1][0], word.end()
+        else:
             spans.append(word.span())
     if not spans:
         return 0, []

@@ -28,21 +28,32 @@ class QueryVectors:
     def of(self, embedder: Embedder, texts: Sequence[str]) -> list[Vector]:
         """Return one vector a text, in order, in the precision of stored ones.
 
-        What is not remembered is embedded in one call. Raises ProviderError.
+        What is not remembered is embedded in one call; all is, where the model's dimension has changed since. Raises
+        ProviderError.
         """
         keys = [(embedder.identity, text) for text in texts]
-        missing = [key for key in dict.fromkeys(keys) if not self._is_fresh(key)]
-        if missing:
-            vectors = embedder.embed_queries([text for _, text in missing])
-            embedded_at = self._clock()
-            for key, vector in zip(missing, vectors, strict=True):
-                self._remember(key, embedded_at, np.array(vector, np.float32))
+        self._embed(embedder, [key for key in dict.fromkeys(keys) if not self._is_fresh(key)])
+        if len({len(self._known[key][1]) for key in keys}) > 1:
+            self._embed(embedder, list(dict.fromkeys(keys)))
         for key in keys:
             self._known.move_to_end(key)
         found: list[Vector] = [self._known[key][1].tolist() for key in keys]
         while len(self._known) > _MOST or self._bytes > _MOST_BYTES:
             self._forget(next(iter(self._known)))
         return found
+
+    def forget(self, identity: ModelIdentity, texts: Sequence[str]) -> None:
+        """Forget the vectors of these texts, which turned out to be of no use."""
+        for key in {(identity, text) for text in texts} & self._known.keys():
+            self._forget(key)
+
+    def _embed(self, embedder: Embedder, keys: Sequence[_Key]) -> None:
+        if not keys:
+            return
+        vectors = embedder.embed_queries([text for _, text in keys])
+        embedded_at = self._clock()
+        for key, vector in zip(keys, vectors, strict=True):
+            self._remember(key, embedded_at, np.array(vector, np.float32))
 
     def _is_fresh(self, key: _Key) -> bool:
         return key in self._known and self._clock() - self._known[key][0] < _MOST_SECONDS

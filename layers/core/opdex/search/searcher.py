@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from opdex.catalog.models import ListedOperation
 from opdex.database import Connection, Transactions, load_statements
 from opdex.embedding.contract import Embedder, ModelIdentity, Vector
-from opdex.embedding.registry import find_model
+from opdex.embedding.registry import RegisteredModel, find_model
 from opdex.errors import ConfigurationError, ProviderError, ProviderTimeout
 from opdex.observability import Latency, logger, measure
 from opdex.ranking.parts import PARTS, Part
@@ -34,6 +34,7 @@ _PARTS: dict[Ranking, tuple[Part, ...]] = {"hybrid": PARTS, "semantic": ("semant
 @dataclass(frozen=True, slots=True)
 class _Vectors:
     identity: ModelIdentity
+    texts: Sequence[str]
     of_texts: Sequence[Vector]
 
 
@@ -67,7 +68,8 @@ class Searcher:
             vectors, note = self._embed(query, parts)
             with self._database.transaction() as connection:
                 connection.execute(_SQL["snapshot"])
-                return _Search(connection, request, self._segments, self._held_vectors).answer(parts, vectors, note)
+                search = _Search(connection, request, self._segments, self._held_vectors, self._query_vectors)
+                return search.answer(parts, vectors, note)
 
     def _embed(self, query: Query, parts: Sequence[Part]) -> tuple[_Vectors | None, str | None]:
         if "semantic" not in parts:
@@ -75,7 +77,8 @@ class Searcher:
         try:
             embedder = self._embedder()
             with _timed("QueryEmbeddingLatency"):
-                return _Vectors(embedder.identity, self._query_vectors.of(embedder, query.texts)), None
+                of_texts = self._query_vectors.of(embedder, query.texts)
+            return _Vectors(embedder.identity, query.texts, of_texts), None
         except (ProviderError, ConfigurationError) as error:
             logger.warning("query not embedded", error_code=error.code)
             note = f"Ranked by words alone: {error.message}"
@@ -91,12 +94,18 @@ class _Search:
     """One search in its transaction."""
 
     def __init__(
-        self, connection: Connection, request: SearchRequest, segments: SegmentCache, held_vectors: HeldVectors
+        self,
+        connection: Connection,
+        request: SearchRequest,
+        segments: SegmentCache,
+        held_vectors: HeldVectors,
+        query_vectors: QueryVectors,
     ) -> None:
         self._connection = connection
         self._request = request
         self._segments = segments
         self._held_vectors = held_vectors
+        self._query_vectors = query_vectors
 
     def answer(self, parts: tuple[Part, ...], vectors: _Vectors | None, note: str | None) -> SearchAnswer:
         model = find_model(self._connection, vectors.identity) if vectors else None
@@ -116,16 +125,8 @@ class _Search:
         scope = Scope(segments)
         passing = scope.passing(self._request.method, self._request.tag, self._request.deprecated)
         similarities = None
-        if vectors and model and model.dimension not in (None, len(vectors.of_texts[0])):
-            note = "Ranked by words alone: the model answers vectors of another dimension than those stored."
-        elif vectors:
-            waiting = sum(not spec["is_indexed"] for spec in specs)
-            note = _waiting_note(waiting)
-            if model and waiting < len(specs):
-                published = [_publication(spec, model.id) for spec in specs]
-                similarities = StoredSimilarities(
-                    self._connection, scope, published, passing, model.id, vectors.of_texts, self._held_vectors
-                )
+        if vectors:
+            similarities, note = self._similarities(specs, scope, passing, model, vectors)
         used, parts = _used(parts, similarities is not None or (vectors is not None and not specs), self._request)
         query = Query.of(self._request.q, parts)
         ranked = self._rank(query, scope, passing, similarities, parts)
@@ -138,6 +139,28 @@ class _Search:
             note=_notes(note, _unready_note(unready), _no_room_note(len(left_out) - unready), end),
             has_more=has_more,
         )
+
+    def _similarities(
+        self,
+        specs: list[dict[str, Any]],
+        scope: Scope,
+        passing: NDArray[np.bool_],
+        model: RegisteredModel | None,
+        vectors: _Vectors,
+    ) -> tuple[StoredSimilarities | None, str | None]:
+        """Return the cosines, if something that passes has any, and a note where some or all have none."""
+        if model and model.dimension not in (None, len(vectors.of_texts[0])):
+            self._query_vectors.forget(vectors.identity, vectors.texts)  # the next answer may be a right one
+            return None, "Ranked by words alone: the model answers vectors of another dimension than those stored."
+        waiting = sum(not spec["is_indexed"] for spec in specs)
+        note = _waiting_note(waiting)
+        if model is None or waiting == len(specs):
+            return None, note
+        published = [_publication(spec, model.id) for spec in specs]
+        similarities = StoredSimilarities(
+            self._connection, scope, published, passing, model.id, vectors.of_texts, self._held_vectors
+        )
+        return similarities if similarities.reach_something or not passing.any() else None, note
 
     def _rank(
         self,

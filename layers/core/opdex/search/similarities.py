@@ -57,6 +57,11 @@ class StoredSimilarities:
         self._columns = len(vectors)
         self.seconds = 0.0
 
+    @property
+    def reach_something(self) -> bool:
+        """Whether an operation that passes is of a spec whose vectors are published."""
+        return bool(self._passing.any())
+
     def nearest(self, depth: int) -> NDArray[np.intp]:
         """Return the numbers of the passing operations nearest to each text, by an index where that is faster.
 
