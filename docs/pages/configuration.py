@@ -20,10 +20,16 @@ BESIDES: Final = {
     "AWS_ENDPOINT_URL": (DASH, "Where AWS's services are, for an emulator."),
     "_X_AMZN_TRACE_ID": ("Lambda's", "The trace of the invocation, which goes along with its messages."),
 }
-OF_TESTS: Final = {
-    "OPDEX_CORPUS": "A folder of real documents, for the tests and benchmarks that read such.",
+OF_DEVELOPERS: Final = {
+    "OPDEX_CORPUS": "A folder of real documents, for the tests and benchmarks that read such, `make fuzz` and "
+    "`make eval` ([what the latter looks for in it](search.md#how-good-it-is)).",
+    "OPDEX_URL": "With `OPDEX_KEY`, the service that `make eval` asks, in place of one that it starts.",
+    "OPDEX_RANKED": "A folder where `make eval` keeps what was found, one file a run and ranking.",
+    "OPDEX_TEST_SERVER": "The URL of a Postgres that runs, for the tests to make their databases in: they start none.",
     "OPDEX_POSTGRES": "A folder of Postgres's programs to test on, in place of the wheel's; `make oldest` sets it.",
+    "OPDEX_ROAD": "`localstack` where the end-to-end tests deploy to it; `make test-localstack` sets it.",
     "FAULTS_SEED": "Repeats a run of `tests/faults` under pytest; `make faults` takes `SEED`.",
+    "OSV_URL": "Where `make check` asks about vulnerabilities, in place of PyPI and OSV; it has to answer as OSV does.",
 }
 
 _HEAD: Final = """# Configuration
@@ -64,7 +70,7 @@ def page() -> str:
         options(run, template),
         "### make key\n",
         options(key, template),
-        "### Tests\n",
-        table(("variable", "what it is"), ((f"`{name}`", said) for name, said in OF_TESTS.items())),
+        "### Tests and checks\n",
+        table(("variable", "what it is"), ((f"`{name}`", said) for name, said in OF_DEVELOPERS.items())),
     )
     return "\n".join(sections)

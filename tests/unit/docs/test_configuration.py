@@ -12,7 +12,8 @@ from local.build import PROJECT, TEMPLATE
 from local.template import read_template
 from opdex.settings import Settings
 
-_READ = re.compile(r"os\.environ(?:\.get\(|\[)\s*[\"'](\w+)")
+_READ = re.compile(r"os\.environ(?:\.get\(|\[)\s*[\"'](\w+)[\"'](?!\]\s*=)")
+_GIVEN = {"PATH", "LD_LIBRARY_PATH", "BIND_HOST", "GATEWAY_PORT"}  # by the shell, and by one program to another
 
 
 class HalfSilent(Settings):
@@ -28,11 +29,21 @@ def test_page_is_what_the_code_says_when_committed() -> None:
     assert committed == page(), "The page is behind: make docs."
 
 
+def _read_in(*folders: str) -> set[str]:
+    files = [path for folder in folders for path in (PROJECT / folder).rglob("*.py")]
+    return {name for path in files for name in _READ.findall(path.read_text("utf-8"))}
+
+
 def test_each_variable_is_on_the_page_when_the_code_reads_it() -> None:
-    files = [path for folder in ("layers/core", "functions") for path in (PROJECT / folder).rglob("*.py")]
-    read = {name for path in files for name in _READ.findall(path.read_text("utf-8"))}
+    read = _read_in("layers/core", "functions")
     assert read
     assert [name for name in sorted(read) if f"| `{name}` |" not in page()] == []
+
+
+def test_each_variable_is_on_the_page_when_commands_or_tests_read_it() -> None:
+    read = _read_in("checks", "deploy", "docs", "local", "tests") - _GIVEN
+    assert read
+    assert [name for name in sorted(read) if not re.search(rf"\b{name}(?:`|=)", page())] == []
 
 
 def test_each_variable_is_on_the_page_when_the_template_sets_it() -> None:
