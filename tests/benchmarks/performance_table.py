@@ -1,6 +1,6 @@
 """README's performance table, made from the figures of the last `make bench`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.benchmarks.figures import RESULTS, Figure, read_figure
@@ -11,6 +11,8 @@ BENCHES = (
     "main_job", "overhead", "reindex", "flat_cost", "scaling", "queue", "status_queries", "load", "search", "upload",
     "catalogs", "billed_time", "cold_import",
 )  # fmt: skip
+type Results = Mapping[str, Sequence[Figure]]  # by bench
+
 _BEGIN, _END = "<!-- made by `make bench` -->\n", "<!-- end -->\n"
 
 
@@ -19,27 +21,32 @@ def write_table() -> None:
     README.write_text(with_table(README.read_text("utf-8"), read_results()), "utf-8")
 
 
-def read_results() -> list[Figure]:
-    """Return the figures of the last runs."""
-    files = (RESULTS / f"{bench}.jsonl" for bench in BENCHES)
-    return [read_figure(line) for file in files if file.exists() for line in file.read_text("utf-8").splitlines()]
+def read_results() -> Results:
+    """Return the figures of the last run of each bench."""
+    files = {bench: RESULTS / f"{bench}.jsonl" for bench in BENCHES}
+    return {
+        bench: [read_figure(line) for line in file.read_text("utf-8").splitlines()]
+        for bench, file in files.items()
+        if file.exists()
+    }
 
 
-def with_table(readme: str, figures: Sequence[Figure]) -> str:
+def with_table(readme: str, results: Results) -> str:
     """Return the text with these figures between the two marks."""
     before, _, rest = readme.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}{_table(figures)}{_END}{after}"
+    return f"{before}{_BEGIN}{_table(results)}{_END}{after}"
 
 
-def _table(figures: Sequence[Figure]) -> str:
+def _table(results: Results) -> str:
     rows = [
-        f"| {figure.figure} | {_number(figure.value)} {figure.unit} | {_bound(figure)} | {_beside(figure)} |\n"
-        for figure in figures
+        f"| {'' if number else f'`{bench}`'} | {figure.figure} | {_number(figure.value)} {figure.unit} |"
+        f" {_bound(figure)} | {_beside(figure)} |\n"
+        for bench, figures in results.items()
+        for number, figure in enumerate(figures)
     ]
-    return "".join(
-        ["| | Opdex | bound | others, in the same run |\n", "|---|---|---|---|\n", *rows, "\n", _taken(figures), "\n"]
-    )
+    head = "| bench | | Opdex | bound | others, in the same run |\n|---|---|---|---|---|\n"
+    return "".join([head, *rows, "\nTaken on:\n\n", *_taken(results)])
 
 
 def _bound(figure: Figure) -> str:
@@ -59,7 +66,11 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
 
 
-def _taken(figures: Sequence[Figure]) -> str:
-    """Say when and on what; where the figures are of several runs, of each."""
-    said = "Taken on {date}, commit {commit}: {processor}, {cores} cores, {memory_gib} GiB, Postgres {postgres}."
-    return "\n".join(sorted({said.format(**figure.run) for figure in figures}))
+def _taken(results: Results) -> list[str]:
+    """Say of each run when and on what it was, and of which benches it is the last."""
+    said = "{date}, commit {commit}, {processor}, {cores} cores, {memory_gib} GiB, Postgres {postgres}"
+    taken: dict[str, dict[str, None]] = {}
+    for bench, figures in results.items():
+        for figure in figures:
+            taken.setdefault(said.format(**figure.run), {})[f"`{bench}`"] = None
+    return [f"- {run}: {', '.join(benches)}\n" for run, benches in sorted(taken.items())]

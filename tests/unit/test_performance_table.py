@@ -1,5 +1,7 @@
 """README's performance table is what the benchmarks measured last, and says so where a bound is missed."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.benchmarks.figures import Figure, read_figure
@@ -19,13 +21,28 @@ def test_table_is_that_of_the_results_when_readme_is_read() -> None:
 
 
 def test_table_names_machine_bound_and_others_when_a_figure_has_them() -> None:
-    table = with_table("before\n<!-- made by `make bench` -->\nold\n<!-- end -->\nafter\n", [_figure(0.12345, 0.5)])
+    table = with_table(
+        "before\n<!-- made by `make bench` -->\nold\n<!-- end -->\nafter\n", {"queue": [_figure(0.12345, 0.5)]}
+    )
 
     assert table.startswith("before\n")
-    assert "| jobs | 0.123 a second | ≤ 0.5 | another: 1,234 |" in table
-    assert "2026-01-31, commit abc: P, 2 cores, 8 GiB, Postgres 18.0" in table
+    assert "| `queue` | jobs | 0.123 a second | ≤ 0.5 | another: 1,234 |" in table
+    assert "2026-01-31, commit abc, P, 2 cores, 8 GiB, Postgres 18.0: `queue`" in table
     assert "old" not in table
     assert table.endswith("after\n")
+
+
+def test_table_says_of_each_bench_when_its_figures_were_taken() -> None:
+    later = replace(_figure(1), run={**_RUN, "commit": "def"})
+    table = with_table("", {"queue": [_figure(1), _figure(2)], "load": [later], "search": [_figure(3)]})
+
+    assert [line.partition(" | jobs")[0] for line in table.splitlines() if "| jobs |" in line] == [
+        "| `queue`", "| ", "| `load`", "| `search`",
+    ]  # fmt: skip
+    assert [line for line in table.splitlines() if line.startswith("- ")] == [
+        "- 2026-01-31, commit abc, P, 2 cores, 8 GiB, Postgres 18.0: `queue`, `search`",
+        "- 2026-01-31, commit def, P, 2 cores, 8 GiB, Postgres 18.0: `load`",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +58,7 @@ def test_table_names_machine_bound_and_others_when_a_figure_has_them() -> None:
 )
 def test_bound_holds_when_the_value_is_within(figure: Figure, holds: bool) -> None:
     assert figure.holds is holds
-    assert ("missed" in with_table("", [figure])) is not holds
+    assert ("missed" in with_table("", {"queue": [figure]})) is not holds
 
 
 def test_figure_is_the_same_when_it_is_written_and_read() -> None:
