@@ -17,8 +17,10 @@ from opdex.errors import (
     JobHasSucceeded,
     JobIsOpen,
     JobNotFound,
+    OpdexError,
     ProviderRefused,
     SpecNotFound,
+    TextRejected,
 )
 from opdex.jobs import enqueue, leases
 from opdex.jobs.models import Enqueued
@@ -172,6 +174,74 @@ def test_sweep_opens_a_job_when_a_current_revision_is_not_published(engine: Engi
 def test_sweep_leaves_a_spec_alone_when_its_job_was_cancelled(engine: Engine) -> None:
     job_id = engine.job_id("users", things(4))
     engine.transact(lambda c: enqueue.cancel(c, job_id))
+
+    assert _sweep(engine).gaps == 0
+
+
+def _published_under(engine: Engine, spec_name: str) -> str:
+    (published,) = engine.sql(
+        "SELECT m.model FROM specs s JOIN models m ON m.id = s.published_model_id WHERE s.spec_name = %s", spec_name
+    )
+    return str(published["model"])
+
+
+def _always_raise(engine: Engine, error: OpdexError) -> None:
+    def script(texts: Sequence[str]) -> None:
+        raise error
+
+    engine.embedder.script = script
+
+
+def test_changed_model_reaches_a_spec_when_a_reembed_of_it_was_cancelled(engine: Engine) -> None:
+    engine.job_id("users", things(2))
+    engine.worker().handle()
+    reembed = engine.transact(lambda c: enqueue.reembed(c, CATALOG, "users")).job_id
+    engine.transact(lambda c: enqueue.cancel(c, reembed))
+    assert _sweep(engine).gaps == 0
+
+    engine.embedder.model = "changed"
+
+    assert _sweep(engine).gaps == 1
+    assert engine.worker().outcomes() == ["published"]
+    assert _published_under(engine, "users") == "changed"
+
+
+def test_changed_model_reaches_a_spec_when_a_text_of_it_was_rejected_by_the_earlier_one(engine: Engine) -> None:
+    engine.job_id("users", things(1))
+    _always_raise(engine, TextRejected("no"))
+    assert engine.worker().outcomes() == ["failed"]
+    assert _sweep(engine).gaps == 0
+
+    engine.embedder.model = "changed"
+
+    assert _sweep(engine).gaps == 1
+    assert engine.worker().outcomes() == ["failed"]
+    assert _sweep(engine).gaps == 0, "the changed one has rejected it, too"
+
+
+def test_sweep_opens_no_second_job_when_the_one_for_a_changed_model_is_open_or_cancelled(engine: Engine) -> None:
+    engine.job_id("users", things(2))
+    engine.worker().handle()
+    engine.embedder.model = "changed"
+    assert _sweep(engine).gaps == 1
+    assert _sweep(engine).gaps == 0
+
+    (opened,) = engine.sql("SELECT id FROM jobs WHERE kind = 'reconciler'")
+    engine.transact(lambda c: enqueue.cancel(c, opened["id"]))
+    assert _sweep(engine).gaps == 0
+
+    again = engine.transact(lambda c: enqueue.retry(c, opened["id"])).job_id
+    engine.transact(lambda c: enqueue.cancel(c, again))
+    assert _sweep(engine).gaps == 0
+
+
+def test_sweep_leaves_a_cancelled_upload_alone_when_the_model_has_changed(engine: Engine) -> None:
+    engine.job_id("users", things(2))
+    engine.worker().handle()
+    again = engine.job_id("users", things(3))
+    engine.transact(lambda c: enqueue.cancel(c, again))
+
+    engine.embedder.model = "changed"
 
     assert _sweep(engine).gaps == 0
 

@@ -18,19 +18,27 @@ type Kind = Literal["spec_write", "reconciler", "manual_retry"]
 
 
 def enqueue(
-    connection: Connection, spec_id: int, kind: Kind, *, fresh: bool = False, resumes: int | None = None
+    connection: Connection,
+    spec_id: int,
+    kind: Kind,
+    *,
+    fresh: bool = False,
+    resumes: int | None = None,
+    model_id: int | None = None,
 ) -> Enqueued:
     """Open a job for the spec, whose row the caller has locked; an open one is made ready with all its attempts.
 
     ``fresh`` makes it a re-embed: only vectors made from now on count as reused. ``resumes`` is the ended job that is
-    tried again: where it was a re-embed, so is the new one, from where it got to. What the job does from its next claim
-    on is logged under the id of what is being worked on now.
+    tried again: where it was a re-embed, so is the new one, from where it got to. ``model_id`` is the model that the job
+    is opened for, where the caller knows it. What the job does from its next claim on is logged under the id of what is
+    being worked on now.
     """
     values = {
         "spec_id": spec_id,
         "kind": kind,
         "fresh": fresh,
         "resumes": resumes,
+        "model_id": model_id,
         "correlation_id": correlation_id(),
     }
     while True:

@@ -2,11 +2,11 @@
 
 -- name: open
 INSERT INTO jobs (spec_id, catalog_id, spec_name, kind, revision, operation_count, fresh_after, parkings,
-                  correlation_id)
+                  planned_model_id, correlation_id)
 SELECT s.id, s.catalog_id, s.spec_name, %(kind)s, s.current_revision, r.operation_count,
        CASE WHEN %(fresh)s THEN clock_timestamp() ELSE earlier.fresh_after END,
        CASE WHEN %(kind)s = 'reconciler' THEN coalesce(earlier.parkings + 1, 0) ELSE 0 END,
-       %(correlation_id)s
+       coalesce(%(model_id)s, earlier.planned_model_id), %(correlation_id)s
 FROM specs s
 JOIN revisions r ON r.spec_id = s.id AND r.revision = s.current_revision
 LEFT JOIN jobs earlier ON earlier.id = %(resumes)s

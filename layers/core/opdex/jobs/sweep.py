@@ -79,12 +79,12 @@ def _unpark(database: Database) -> int:
 def _close_gaps(database: Database, identity: ModelIdentity) -> int:
     with database.transaction() as connection:
         model = register_model(connection, identity)
-        gaps = connection.execute(_SQL["gaps"], {"model_id": model.id}).fetchall()
+        gaps = connection.execute(_SQL["gaps"], {"spec_id": None, "model_id": model.id}).fetchall()
     for gap in gaps:
         with database.transaction() as connection:
             connection.execute(_SQL["lock_spec"], gap)
-            if connection.execute(_SQL["still_a_gap"], {**gap, "model_id": model.id}).fetchone():
-                enqueue(connection, gap["spec_id"], "reconciler")
+            if connection.execute(_SQL["gaps"], {**gap, "model_id": model.id}).fetchone():
+                enqueue(connection, gap["spec_id"], "reconciler", model_id=model.id)
     return len(gaps)
 
 

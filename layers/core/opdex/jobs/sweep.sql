@@ -6,26 +6,28 @@ WHERE next_try_at <= now() AND spec_id IS NOT NULL
 ORDER BY next_try_at LIMIT 100;
 
 -- name: gaps
--- A current revision that is not published, with no open job and whose newest job neither failed nor was cancelled.
+-- A spec, or the one that is asked for, that is not published as it should be, unless its newest job is open or ended in a
+-- way that stands: it was cancelled, or failed under this model. A cancelled one that had nothing new to publish says
+-- nothing about another model than its own.
 SELECT s.id AS spec_id FROM specs s
-LEFT JOIN LATERAL (SELECT j.status FROM jobs j WHERE j.spec_id = s.id ORDER BY -j.id LIMIT 1) newest ON true
-WHERE (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
-  AND (newest.status IS NULL OR newest.status = 'succeeded')
+LEFT JOIN LATERAL (
+    SELECT j.status, j.planned_model_id FROM jobs j WHERE j.spec_id = s.id ORDER BY -j.id LIMIT 1
+) newest ON true
+WHERE (%(spec_id)s::bigint IS NULL OR s.id = %(spec_id)s)
+  AND (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
+  AND (
+      newest.status IS NULL OR newest.status = 'succeeded'
+      OR (newest.status = 'failed' AND newest.planned_model_id <> %(model_id)s)
+      OR (
+          newest.status = 'cancelled' AND s.published_revision = s.current_revision
+          AND newest.planned_model_id IS DISTINCT FROM %(model_id)s
+      )
+  )
 ORDER BY s.id LIMIT 100;
 
 -- name: lock_spec
 -- A statement of its own: the check that follows sees what was committed while this one waited.
 SELECT id FROM specs WHERE id = %(spec_id)s FOR NO KEY UPDATE;
-
--- name: still_a_gap
-SELECT s.id FROM specs s
-WHERE s.id = %(spec_id)s
-  AND (s.published_revision IS DISTINCT FROM s.current_revision OR s.published_model_id IS DISTINCT FROM %(model_id)s)
-  AND NOT EXISTS (
-      SELECT FROM jobs j
-      WHERE j.id = (SELECT newest.id FROM jobs newest WHERE newest.spec_id = s.id ORDER BY -newest.id LIMIT 1)
-        AND j.status <> 'succeeded'
-  );
 
 -- name: still_parked
 SELECT id FROM jobs WHERE id = %(id)s AND spec_id = %(spec_id)s AND next_try_at <= now();
