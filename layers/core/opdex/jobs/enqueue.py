@@ -29,7 +29,7 @@ def enqueue(
     """Open a job for the spec, whose row the caller has locked; an open one is made ready with all its attempts.
 
     ``fresh`` makes it a re-embed: only vectors made from now on count as reused. ``resumes`` is the ended job that is
-    tried again: where it was a re-embed, so is the new one, from where it got to. ``model_id`` is the model that the job
+    tried again: where it was a re-embed, so is the new one, from where it got to. ``model_id`` is the model that it
     is opened for, where the caller knows it. What the job does from its next claim on is logged under the id of what is
     being worked on now.
     """
