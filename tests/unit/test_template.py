@@ -31,6 +31,7 @@ LAMBDA_PAYLOAD_BYTES = 6 * 1024 * 1024
 GATEWAY_SECONDS = 29
 SECONDS_TO_WAKE = 60  # at most; a database that paused a moment ago takes 15
 CONNECT_SECONDS = int(_CONNECTION["connect_timeout"])
+SERVING = ["ApiFunction", "SearchFunction", "EmbedFunction", "SweepFunction"]  # with the database that is in use
 AWS_NAMESPACES = {"AWS/SQS", "AWS/Lambda", "AWS/ApiGateway", "AWS/RDS"}
 
 template = read_template(TEMPLATE)
@@ -201,7 +202,7 @@ def test_event_source_rests_when_workers_is_zero(workers: int, enabled: bool) ->
     assert _deployed(wake_ups, Workers=workers)["Enabled"] is enabled
 
 
-@pytest.mark.parametrize("name", ["ApiFunction", "SearchFunction", "EmbedFunction", "SweepFunction"])
+@pytest.mark.parametrize("name", SERVING)
 def test_workers_is_told_to_the_functions_when_they_report_or_wake(name: str) -> None:
     assert functions[name]["Environment"]["Variables"]["WORKERS"] == {"Ref": "Workers"}
 
@@ -368,7 +369,7 @@ def test_database_lets_in_the_functions_alone_when_the_stack_makes_it() -> None:
 # Migrations.
 
 
-@pytest.mark.parametrize("name", ["ApiFunction", "SearchFunction", "EmbedFunction", "SweepFunction"])
+@pytest.mark.parametrize("name", SERVING)
 def test_function_is_deployed_after_the_migrations_when_it_needs_the_schema(name: str) -> None:
     assert resources[name]["DependsOn"] == "Migrations"
 
@@ -418,8 +419,8 @@ def test_role_is_taken_by_lambda_alone_when_it_is_a_functions() -> None:
 CARRIED = {
     "TracingPolicy": {"Tracing": "true"},
     "NetworkPolicy": {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"},
-    "SecretsKeyPolicy": {"SecretsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/k"},
 }
+SECRETS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/k"
 policies = _of_type("AWS::IAM::ManagedPolicy")
 
 
@@ -435,7 +436,7 @@ def _allowed() -> list[tuple[str, dict[str, Any]]]:
     return [
         (name, statement)
         for name, document in documents
-        for statement in _deployed(document["Statement"], CreateDatabase="true", **CARRIED["SecretsKeyPolicy"])
+        for statement in _deployed(document["Statement"], CreateDatabase="true", SecretsKeyArn=SECRETS_KEY)
         if statement["Effect"] == "Allow"
     ]
 
@@ -462,10 +463,9 @@ def test_policy_allows_named_things_alone_when_they_have_a_name() -> None:
 @pytest.mark.parametrize("policy", sorted(CARRIED))
 def test_policy_is_there_and_carried_when_it_is_needed(policy: str) -> None:
     needed = {"Tracing": "false", **CARRIED[policy]}
-    with_database = set(functions) - {"AuthorizerFunction"}
-    for name in with_database:
-        assert _carried(name, Tracing="false") == {"DatabasePolicy"}
-        assert _carried(name, **needed) == {"DatabasePolicy", policy}
+    for name in set(functions) - {"AuthorizerFunction"}:
+        assert _carried(name, Tracing="false") == ({"DatabasePolicy"} if name in SERVING else set())
+        assert _carried(name, **needed) - {"DatabasePolicy"} == {policy}
     assert not _is_deployed(policy, Tracing="false")
     assert _is_deployed(policy, **needed)
 
@@ -476,31 +476,45 @@ def test_authorizer_may_do_nothing_but_trace_when_all_is_asked_for() -> None:
     assert _carried("AuthorizerFunction", Tracing="false") == set()
 
 
-def test_key_opens_secrets_alone_when_it_is_ones_own() -> None:
-    (statement,) = policies["SecretsKeyPolicy"]["PolicyDocument"]["Statement"]
-    assert statement["Action"] == "kms:Decrypt"
-    assert statement["Condition"]["StringEquals"].keys() == {"kms:ViaService"}
+def _readable(name: str, **given: str) -> list[dict[str, Any]]:
+    """Return what a function's role allows it of secrets, and of the key that they are encrypted with."""
+    documents = [policy["PolicyDocument"] for policy in roles[functions[name]["Role"]["Fn::GetAtt"][0]]["Policies"]]
+    documents += [policies[policy]["PolicyDocument"] for policy in _carried(name, **given)]
+    statements = chain.from_iterable(_deployed(document, **given)["Statement"] for document in documents)
+    return [s for s in statements if s["Action"] in ("secretsmanager:GetSecretValue", "kms:Decrypt")]
+
+
+@pytest.mark.parametrize("name", sorted(functions))
+def test_key_opens_secrets_alone_when_it_is_ones_own(name: str) -> None:
+    opened = [s for s in _readable(name, SecretsKeyArn=SECRETS_KEY) if s["Action"] == "kms:Decrypt"]
+    assert [s["Resource"] for s in opened] == ([] if name == "AuthorizerFunction" else [SECRETS_KEY])
+    assert all(s["Condition"]["StringEquals"].keys() == {"kms:ViaService"} for s in opened)
 
 
 @pytest.mark.parametrize(
     ("name", "reads"),
     [
-        ("ApiFunction", ["database"]),
-        ("SearchFunction", ["database", "provider"]),
-        ("EmbedFunction", ["database", "provider"]),
-        ("SweepFunction", ["database", "admin key"]),
-        ("MigrateFunction", ["database", "admin key"]),
-        ("AuthorizerFunction", []),
+        ("ApiFunction", {"database"}),
+        ("SearchFunction", {"database", "provider"}),
+        ("EmbedFunction", {"database", "provider"}),
+        ("SweepFunction", {"database", "admin key"}),
+        ("MigrateFunction", {"database", "admin key"}),
+        ("AuthorizerFunction", set()),
     ],
 )
-def test_function_reads_its_own_secrets_alone_when_deployed(name: str, reads: list[str]) -> None:
+def test_function_reads_its_own_secrets_alone_when_deployed(name: str, reads: set[str]) -> None:
     provider = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:provider-a1B2c3"
-    role = _deployed(roles[functions[name]["Role"]["Fn::GetAtt"][0]], EmbeddingSecretArn=provider)
-    found = ["database"] if "DatabasePolicy" in _carried(name) else []
-    for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
-        if statement["Action"] == "secretsmanager:GetSecretValue":
-            found.append("provider" if statement["Resource"] == provider else "admin key")
-    assert found == reads
+    known = {str([SECRET]): "database", provider: "provider", str({"Ref": "AdminKeySecret"}): "admin key"}
+    assert {known[str(s["Resource"])] for s in _readable(name, EmbeddingSecretArn=provider)} == reads
+
+
+def test_database_in_use_is_read_when_another_is_being_prepared() -> None:
+    # Functions that serve keep the old one's secret until the migrations of the new one are through.
+    assert resources["DatabasePolicy"]["DependsOn"] == "Migrations"
+    assert "DatabasePolicy" not in _carried("MigrateFunction")
+    endpoint = resources["SecretsEndpoint"]["Properties"]["PolicyDocument"]
+    assert "Database" not in str(_strings(endpoint))
+    assert any(text.endswith(":secret:rds!cluster-*") for text in _strings(endpoint))
 
 
 def test_provider_key_is_named_when_a_function_calls_the_provider() -> None:
