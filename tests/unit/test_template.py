@@ -688,12 +688,18 @@ def test_requests_are_throttled_and_never_logged_whole_when_they_come() -> None:
     assert settings["DataTraceEnabled"] is False
 
 
-def test_firewall_counts_what_a_body_says_when_a_document_is_uploaded() -> None:
+def test_firewall_counts_what_is_said_when_a_document_is_uploaded_or_searched_for() -> None:
     rules = resources["Firewall"]["Properties"]["Rules"]
     groups = {rule["Name"]: rule["Statement"]["ManagedRuleGroupStatement"] for rule in rules}
     counted = {name: {o["Name"] for o in group.get("RuleActionOverrides", [])} for name, group in groups.items()}
     assert counted == {
         "common": {
+            "SizeRestrictions_QUERYSTRING",
+            "CrossSiteScripting_QUERYARGUMENTS",
+            "EC2MetaDataSSRF_QUERYARGUMENTS",
+            "GenericLFI_QUERYARGUMENTS",
+            "GenericRFI_QUERYARGUMENTS",
+            "RestrictedExtensions_QUERYARGUMENTS",
             "SizeRestrictions_BODY",
             "CrossSiteScripting_BODY",
             "EC2MetaDataSSRF_BODY",
