@@ -290,6 +290,12 @@ def test_functions_are_beside_the_database_when_the_stack_makes_one() -> None:
     assert variables["DATABASE_NAME"] == resources["Database"]["Properties"]["DatabaseName"]
 
 
+def test_functions_are_told_where_the_database_is_when_its_secret_has_a_login_alone() -> None:
+    placed = _deployed(template["Globals"]["Function"], DatabaseHost="db.example", DatabaseName="catalog")
+    variables = placed["Environment"]["Variables"]
+    assert (variables["DATABASE_HOST"], variables["DATABASE_NAME"]) == ("db.example", "catalog")
+
+
 @pytest.mark.parametrize(
     ("internet", "made"),
     [
@@ -385,7 +391,8 @@ def test_migrations_run_again_when_segments_are_made_in_another_way() -> None:
 
 def test_migrations_run_again_when_the_database_is_another() -> None:
     trigger = resources["Migrations"]["Properties"]
-    assert _deployed(trigger)["Database"] == SECRET
+    given = _deployed(trigger, DatabaseHost="db.example", DatabaseName="catalog")
+    assert (given["Database"], given["DatabaseHost"], given["DatabaseName"]) == (SECRET, "db.example", "catalog")
     assert _deployed(trigger, CreateDatabase="true")["Database"] == {"Ref": "DatabaseInstance"}
 
 
