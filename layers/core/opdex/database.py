@@ -75,7 +75,8 @@ def database_url(settings: DatabaseSettings) -> str:
         host = None
     if host is None:
         raise ConfigurationError(
-            "The database secret must be a postgresql:// URL, or JSON with username, password, host (else DATABASE_HOST), port, dbname."
+            "The database secret must be a postgresql:// URL, or JSON with username, password, host, port, dbname;"
+            " or with a login alone where DATABASE_HOST is set."
         ) from None
     return f"postgresql://{login}@{place}?{urlencode({'sslmode': 'require'})}"
 
