@@ -21,6 +21,7 @@ from opdex.embedding.vector_index import index_vectors
 from opdex.errors import ConfigurationError, OpdexError, ProviderTimeout
 from opdex.jobs.enqueue import reembed_catalog
 from opdex.openapi import describe
+from opdex.ranking import graph
 from opdex.ranking.parts import PARTS
 from opdex.ranking.scope import Scope
 from opdex.ranking.segment import Segment
@@ -115,6 +116,40 @@ def test_answer_is_lexical_with_a_note_when_the_model_answers_another_dimension(
     assert _paths(answer)[0] == "/things/0"
     assert answer.ranking == "lexical"
     assert "dimension" in str(answer.note)
+
+
+def test_query_is_embedded_again_when_the_model_answered_another_dimension(
+    pets: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searcher = _searcher(pets)
+    request = SearchRequest(q="list all pets, then create a pet")
+    with monkeypatch.context() as once:
+        once.setattr(pets.embedder, "embed_queries", lambda texts: [[1.0, 0.0] for _ in texts])
+        searcher.search(SearchRequest(q="create a pet"))
+        assert searcher.search(request).ranking == "lexical"
+
+    assert searcher.search(request).ranking == "hybrid"
+
+
+def test_ranking_is_lexical_when_nothing_that_passes_is_indexed(pets: Engine) -> None:
+    pets.store("library", library())
+
+    shelf = _search(pets, "add a title", ranking="semantic", tag="Shelf")
+    assert (shelf.ranking, _ids(shelf)[0]) == ("lexical", "addBook")
+    assert shelf.note == "1 spec is not indexed yet: ranked there by words alone."
+    assert _search(pets, "add a title", ranking="semantic").ranking == "semantic"
+    assert _search(pets, "add a title", ranking="semantic", tag="none").ranking == "semantic"
+
+
+def test_note_names_what_is_not_there_when_it_was_asked_for(pets: Engine) -> None:
+    answer = _search(pets, "pet", catalogs=("catalog", "nope"), specs=("pets", *"uvwxyz"))
+    assert (
+        answer.note
+        == "There is nothing to search in catalog 'nope', spec 'u', spec 'v', spec 'w', spec 'x' and 2 others."
+    )
+    assert len(answer.operations) == len(_PETS)
+    assert _search(pets, "pet", catalogs=("catalog",), specs=("pets",)).note is None
+    assert _search(pets, "pet", catalogs=("nope",)).note == "There is nothing to search in catalog 'nope'."
 
 
 def test_method_is_found_when_it_is_no_usual_one(pets: Engine) -> None:
@@ -281,6 +316,22 @@ def test_producer_is_named_when_the_graph_brings_it(books: Engine) -> None:
     assert found["removeBook"].needed_by is None
     without = _search(books, "throw away", without=("graph",))
     assert all(operation.needed_by is None for operation in without.operations)
+
+
+def test_needs_are_found_in_each_copy_when_the_catalog_was_cloned_often(books: Engine) -> None:
+    alone = [hit.operation_id for hit in _search(books, "throw away", limit=50).operations]
+    for number in range(graph.BEST + 5):
+        with books.database.transaction() as connection:
+            clone_catalog(
+                connection, "catalog", books.embedder.identity, id=f"c{number}", name=f"{number}", version="1"
+            )
+
+    found = _search(books, "throw away", limit=500).operations
+
+    assert list(dict.fromkeys(hit.operation_id for hit in found)) == alone
+    brought = [hit for hit in found if hit.operation_id == "listBooks"]
+    assert len(brought) == graph.BEST + 6
+    assert {hit.needed_by for hit in brought} == {"DELETE /books/{bookId}"}
 
 
 def test_clause_is_named_when_a_query_has_several(books: Engine) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from opdex.search import SearchAnswer, SearchRequest
 from opdex.search.searcher import Searcher
 from opdex.search.segment_cache import MAKING_SECONDS
 from tests.gateway import LambdaContext
-from tests.integration.engine import CATALOG, Engine
+from tests.integration.engine import CATALOG, Engine, document
 from tests.integration.library import library
 
 _DESCRIPTION = describe(library())
@@ -187,7 +188,15 @@ def test_sizes_are_those_of_what_is_read(books: Engine) -> None:
     assert books.transact(lambda c: segment_sizes(c, [(1, 1), (7, 7)])) == {(1, 1): len(_BUILT)}
 
 
-@pytest.mark.parametrize("extent", [Extent(operations=1, characters=10_000), Extent(operations=100, characters=99)])
+def test_extent_counts_octets_when_characters_are_wide() -> None:
+    (operation,) = describe(document(["Pets"]), Limits()).operations
+    narrow, wide = (replace(operation, summary=text * 20) for text in ("ab", "宠物"))
+    assert Extent(1, octets=100).holds([narrow])
+    assert not Extent(1, octets=100).holds([wide])
+    assert Extent(1, octets=150).holds([wide])
+
+
+@pytest.mark.parametrize("extent", [Extent(operations=1, octets=10_000), Extent(operations=100, octets=99)])
 def test_segment_of_a_large_document_is_left_to_the_sweep(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, extent: Extent
 ) -> None:
@@ -278,7 +287,7 @@ def test_deploy_makes_what_search_needs_when_it_comes_from_a_release_without_it(
 
 
 def test_segments_of_large_documents_are_made_last(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_segments, "AT_UPLOAD", Extent(operations=2, characters=1_000))
+    monkeypatch.setattr(stored_segments, "AT_UPLOAD", Extent(operations=2, octets=1_000))
     monkeypatch.setattr(stored_segments, "_BATCH", 1)
     for number, count in enumerate((3, 1, 4, 2)):
         engine.upload(f"pets{number}", [f"List all pets {place}" for place in range(count)])

@@ -29,6 +29,7 @@ _SQL = load_statements("opdex.search", "search.sql")
 
 # One channel alone is the plain one: the whole query, by its words or by its vector.
 _PARTS: dict[Ranking, tuple[Part, ...]] = {"hybrid": PARTS, "semantic": ("semantic",), "lexical": ("lexical",)}
+_MOST_NAMED = 5  # in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,13 @@ class _Search:
         return SearchAnswer(
             operations=self._found(query, specs, scope, shown),
             ranking=used,
-            note=_notes(note, _unready_note(unready), _no_room_note(len(left_out) - unready), end),
+            note=_notes(
+                _absent_note(self._request, visible),
+                note,
+                _unready_note(unready),
+                _no_room_note(len(left_out) - unready),
+                end,
+            ),
             has_more=has_more,
         )
 
@@ -230,6 +237,16 @@ def _used(parts: tuple[Part, ...], has_vectors: bool, request: SearchRequest) ->
 
 def _edition(spec: dict[str, Any]) -> Edition:
     return Edition((spec["origin_spec_id"], spec["origin_revision"]), spec["content_sha256"])
+
+
+def _absent_note(request: SearchRequest, visible: list[dict[str, Any]]) -> str | None:
+    catalogs, specs = ({spec[name] for spec in visible} for name in ("catalog_id", "spec_name"))
+    absent = [f"catalog '{name}'" for name in request.catalogs if name not in catalogs]
+    absent += [f"spec '{name}'" for name in request.specs if name not in specs]
+    if not absent:
+        return None
+    more = f" and {len(absent) - _MOST_NAMED} others" if len(absent) > _MOST_NAMED else ""
+    return f"There is nothing to search in {', '.join(absent[:_MOST_NAMED])}{more}."
 
 
 def _waiting_note(specs: int) -> str | None:
