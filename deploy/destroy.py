@@ -22,7 +22,7 @@ def destroy(stack: str, cloudformation: Any, rds: Any) -> str | None:
     # Not by an output: a stack whose creation failed has none.
     clusters = resources(cloudformation, stack_id, "AWS::RDS::DBCluster")
     for cluster in clusters:
-        rds.modify_db_cluster(DBClusterIdentifier=cluster, DeletionProtection=False, ApplyImmediately=True)
+        _unprotect(rds, cluster)
     cloudformation.delete_stack(StackName=stack_id)
     waiter = cloudformation.get_waiter("stack_delete_complete")
     try:
@@ -30,6 +30,16 @@ def destroy(stack: str, cloudformation: Any, rds: Any) -> str | None:
     except WaiterError:
         raise DeployError(f"The stack is not deleted: {_reasons(cloudformation, stack_id)}") from None
     return _last_snapshot(rds, clusters[0]) if clusters else None
+
+
+def _unprotect(rds: Any, cluster: str) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        rds.modify_db_cluster(DBClusterIdentifier=cluster, DeletionProtection=False, ApplyImmediately=True)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "DBClusterNotFoundFault":  # it was deleted past CloudFormation
+            raise
 
 
 def _reasons(cloudformation: Any, stack_id: str) -> str:

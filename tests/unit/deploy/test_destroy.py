@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from deploy.destroy import destroy, main
 from deploy.errors import DeployError
@@ -17,6 +17,7 @@ class Aws(CloudFormation):
     def __init__(self, status: str | None = "CREATE_COMPLETE", *, stuck: bool = False) -> None:
         super().__init__(status, resources={"AWS::RDS::DBCluster": ("cluster",)})
         self.done: list[str] = []
+        self.refusal = ""  # RDS's code
         self._stuck = stuck
 
     def modify_db_cluster(self, **settings: Any) -> None:
@@ -25,6 +26,8 @@ class Aws(CloudFormation):
             "DeletionProtection": False,
             "ApplyImmediately": True,
         }
+        if self.refusal:
+            raise ClientError({"Error": {"Code": self.refusal, "Message": "no"}}, "ModifyDBCluster")
         self.done.append("unprotected")
 
     def delete_stack(self, *, StackName: str) -> None:  # noqa: N803
@@ -66,6 +69,21 @@ def test_database_is_left_alone_when_the_stack_has_none() -> None:
     aws.gone = {"cluster"}
     assert destroy("opdex", aws, aws) is None
     assert aws.done == ["deleted", "waited"]
+
+
+def test_stack_is_deleted_when_its_database_is_gone_already() -> None:
+    aws = Aws()
+    aws.refusal = "DBClusterNotFoundFault"
+    assert destroy("opdex", aws, aws) == "newest"  # of when it was deleted
+    assert aws.done == ["deleted", "waited"]
+
+
+def test_nothing_is_deleted_when_the_database_stays_protected() -> None:
+    aws = Aws()
+    aws.refusal = "InvalidDBClusterStateFault"
+    with pytest.raises(ClientError, match="InvalidDBClusterStateFault"):
+        destroy("opdex", aws, aws)
+    assert aws.done == []
 
 
 def test_reason_is_told_when_a_stack_cannot_be_deleted() -> None:
