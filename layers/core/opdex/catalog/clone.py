@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from psycopg.errors import UniqueViolation
 
+from opdex.catalog.holding import hold_catalog
 from opdex.catalog.models import Catalog
 from opdex.catalog.publication import publish_or_enqueue
 from opdex.catalog.store import catalog_exists, get_catalog
@@ -43,7 +44,7 @@ def clone_catalog(
         "source_id": source_id, "id": id, "name": name, "version": version,
         "display_name": display_name, "description": description,
     }  # fmt: skip
-    if connection.execute(_SQL["hold_catalog"], values).fetchone() is None:
+    if not hold_catalog(connection, source_id):
         raise CatalogNotFound(f"No catalog '{source_id}'.")
     try:
         connection.execute(_SQL["clone_catalog"], values)

@@ -1,8 +1,5 @@
 -- Cloning a catalog.
 
--- name: hold_catalog
-SELECT id FROM catalogs WHERE id = %(source_id)s FOR KEY SHARE;
-
 -- name: clone_catalog
 INSERT INTO catalogs (id, name, version, display_name, description)
 SELECT %(id)s, %(name)s, %(version)s, %(display_name)s, coalesce(%(description)s, description)

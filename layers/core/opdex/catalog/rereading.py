@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from opdex.catalog.holding import hold_catalog
 from opdex.catalog.publication import publish_or_enqueue
 from opdex.catalog.revisions import note_text_scheme, store_revision, text_scheme
 from opdex.database import Database, load_statements
@@ -15,7 +16,7 @@ from opdex.errors import DatabaseUnavailable, DocumentError, OpdexError
 from opdex.jobs.wakeups import WakeUp, WakeUps, sent
 from opdex.observability import correlation_id, described, logger
 from opdex.openapi import Description, Limits, describe
-from opdex.openapi import Warning as DocumentWarning
+from opdex.openapi import Warning as DescriptionWarning
 
 _SQL = load_statements("opdex.catalog", "rereading.sql")
 _BATCH: Final = 200
@@ -82,7 +83,7 @@ def _reread(database: Database, limits: Limits, identity: ModelIdentity, place: 
     raw = gzip.decompress(document["content"])
     description = _with_warnings(describe(raw, limits), document["warnings"])
     with database.transaction() as connection:
-        connection.execute(_SQL["hold_catalog"], place)
+        hold_catalog(connection, place["catalog_id"])
         if connection.execute(_SQL["lock_if_current"], place).fetchone() is None:
             return None  # a newer document is there, which this release or the one before read
         spec_id, current = place["spec_id"], place["revision"]
@@ -96,5 +97,5 @@ def _reread(database: Database, limits: Limits, identity: ModelIdentity, place: 
 def _with_warnings(description: Description, stored: Iterable[Mapping[str, str]]) -> Description:
     """Return the description with what was said when the document came, of the files that it was made of, say."""
     said = {_OF_TEXTS, *(warning.code for warning in description.warnings)}
-    kept = [DocumentWarning(**warning) for warning in stored if warning["code"] not in said]
+    kept = [DescriptionWarning(**warning) for warning in stored if warning["code"] not in said]
     return replace(description, warnings=(*kept, *description.warnings))

@@ -13,10 +13,6 @@ LIMIT %(batch)s;
 -- name: read_document
 SELECT content, base_path, warnings FROM revisions WHERE spec_id = %(spec_id)s AND revision = %(revision)s;
 
--- name: hold_catalog
--- Before the spec's lock, as in every other transaction that takes both.
-SELECT id FROM catalogs WHERE id = %(catalog_id)s FOR KEY SHARE;
-
 -- name: lock_if_current
 SELECT id FROM specs WHERE id = %(spec_id)s AND current_revision = %(revision)s FOR NO KEY UPDATE;
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from opdex.catalog.holding import hold_catalog
 from opdex.catalog.models import Changes, Link, Spec, Upload
 from opdex.catalog.store import get_catalog, get_spec
 from opdex.catalog.upload import store_document
@@ -101,7 +102,7 @@ class Sources:
             self._note_failure(names, error)
             raise
         with self._database.transaction() as c:
-            c.execute(_SQL["hold_catalog"], names)
+            hold_catalog(c, fetch.catalog_id)
             values = {"spec_id": fetch.spec_id, "source_url": fetch.source_url, "revision": fetch.revision}
             if c.execute(_SQL["lock_if_unchanged"], values).fetchone() is None:
                 get_spec(c, fetch.catalog_id, fetch.spec_name)  # where it is gone, that is the answer

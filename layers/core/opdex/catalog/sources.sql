@@ -24,10 +24,6 @@ WHERE id = (
 RETURNING id AS spec_id, catalog_id, spec_name, current_revision AS revision, source_url, given_base_path, etag,
           last_modified;
 
--- name: hold_catalog
--- Before the spec's lock, as in every other transaction that takes both.
-SELECT id FROM catalogs WHERE id = %(catalog_id)s FOR KEY SHARE;
-
 -- name: lock_if_unchanged
 SELECT id FROM specs
 WHERE id = %(spec_id)s AND source_kind = 'url' AND source_url = %(source_url)s AND current_revision = %(revision)s

@@ -99,6 +99,12 @@ def get_spec(connection: Connection, catalog_id: str, spec_name: str) -> Spec:
     return Spec(**row)
 
 
+def require_spec_name(connection: Connection, spec_name: str) -> None:
+    """Raise SpecNotFound where no catalog has a spec of this name."""
+    if connection.execute(_SQL["has_spec_name"], {"spec_name": spec_name}).fetchone() is None:
+        raise SpecNotFound(f"No catalog has a spec '{spec_name}'.")
+
+
 def delete_spec(connection: Connection, catalog_id: str, spec_name: str) -> None:
     """Delete a spec; its job is cancelled and stays readable. Raises CatalogNotFound, SpecNotFound."""
     values = {"catalog_id": catalog_id, "spec_name": spec_name}

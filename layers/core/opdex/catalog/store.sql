@@ -56,6 +56,9 @@ WHERE s.catalog_id = %(catalog_id)s
   AND (%(after)s::text IS NULL OR s.spec_name COLLATE "C" > %(after)s)
 ORDER BY s.spec_name COLLATE "C" LIMIT %(limit)s;
 
+-- name: has_spec_name
+SELECT id FROM specs WHERE spec_name = %(spec_name)s LIMIT 1;
+
 -- name: lock_spec
 SELECT id FROM specs WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s FOR NO KEY UPDATE;
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any, Literal
 
+from opdex.catalog.holding import hold_catalog
 from opdex.catalog.models import Link, Upload
 from opdex.catalog.publication import publish_or_enqueue
 from opdex.catalog.revisions import store_revision
@@ -35,7 +36,7 @@ def store_document(
     ``raw`` is the document's own octets; ``base_path`` overrides what the document says; ``link`` is where one of kind
     'url' was fetched. Raises CatalogNotFound.
     """
-    if connection.execute(_SQL["hold_catalog"], {"catalog_id": catalog_id}).fetchone() is None:
+    if not hold_catalog(connection, catalog_id):
         raise CatalogNotFound(f"No catalog '{catalog_id}'.")
     names = {"catalog_id": catalog_id, "spec_name": spec_name, "source_kind": source_kind}
     spec, created = _locked_spec(connection, names)

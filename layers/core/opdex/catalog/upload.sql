@@ -1,17 +1,13 @@
 -- Storing a document as a spec's new revision.
 
--- name: hold_catalog
--- First of all locks, so that a catalog that is being deleted is waited for here or not found.
-SELECT id FROM catalogs WHERE id = %(catalog_id)s FOR KEY SHARE;
-
 -- name: create_spec
 INSERT INTO specs (catalog_id, spec_name, source_kind, current_revision, last_fetched_at)
 VALUES (%(catalog_id)s, %(spec_name)s, %(source_kind)s, 0, now())
 ON CONFLICT (catalog_id, spec_name) DO NOTHING
-RETURNING id, current_revision, published_revision, published_model_id;
+RETURNING id, current_revision;
 
 -- name: lock_spec
-SELECT id, current_revision, published_revision, published_model_id FROM specs
+SELECT id, current_revision FROM specs
 WHERE catalog_id = %(catalog_id)s AND spec_name = %(spec_name)s
 FOR NO KEY UPDATE;
 

@@ -51,7 +51,7 @@ class HeldVectors:
         return vectors
 
     def is_due(self, publication: Publication) -> bool:
-        """Return whether this was asked before."""
+        """Return whether this was asked before, and remember that it was asked."""
         is_due = publication in self._asked
         self._asked[publication] = None
         self._asked.move_to_end(publication)
