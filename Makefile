@@ -70,6 +70,7 @@ build: $(READY)  ## Build what is deployed, into .aws-sam/build
 ENVIRONMENT ?= default
 deploy: build  ## Build and deploy to AWS, as samconfig.toml says; ENVIRONMENT= names another table of it
 	@$(PYTHON) -m deploy $(ENVIRONMENT)
+	@$(PYTHON) -m deploy.protection $(ENVIRONMENT)
 
 STACK ?= opdex
 destroy: $(READY)  ## Delete a stack in AWS, after a question; STACK= names it

@@ -1,1 +1,1 @@
-"""What surrounds a deploy to AWS: what is asked before one, and how a stack is ended."""
+"""What surrounds a deploy to AWS: what is asked before one, what a stack is kept by, and how it is ended."""

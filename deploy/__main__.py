@@ -8,7 +8,7 @@ from typing import Any
 from deploy.concurrency import require_concurrency, reserved
 from deploy.environment import CONFIGURATION, Environment, configured
 from deploy.errors import DeployError, told_in_a_line
-from deploy.stack import described, resources
+from deploy.stack import deployed, parameters, resources
 from local.build import TEMPLATE
 from local.template import read_template
 
@@ -21,9 +21,7 @@ _NEVER_WHOLE = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE
 
 def options(environment: Environment, cloudformation: Any, lambda_client: Any) -> list[str]:
     """Return how SAM is to deploy an environment, after Lambda was asked whether it can. Raises DeployError."""
-    stack = described(cloudformation, environment.stack)
-    if stack is not None and stack["StackStatus"] == "REVIEW_IN_PROGRESS":
-        stack = None  # the plan of one, which nobody confirmed
+    stack = deployed(cloudformation, environment.stack)
     if stack is not None and stack["StackStatus"] in _NEVER_WHOLE:
         raise DeployError(
             f"{environment.stack} is {stack['StackStatus']}, and can only be deleted: make destroy"
@@ -32,7 +30,7 @@ def options(environment: Environment, cloudformation: Any, lambda_client: Any) -
     present: dict[str, str] = {}
     held = 0
     if stack is not None:
-        present = {told["ParameterKey"]: told["ParameterValue"] for told in stack.get("Parameters", [])}
+        present = parameters(stack)
         held = reserved(lambda_client, resources(cloudformation, environment.stack, "AWS::Lambda::Function"))
     defaults = {name: str(about["Default"]) for name, about in read_template(TEMPLATE)["Parameters"].items()}
     is_asked = stack is None and not environment.parameters.keys() & _DATABASES

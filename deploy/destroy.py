@@ -11,7 +11,7 @@ _ASK_SECONDS, _ASKS = 15, 240
 
 
 def destroy(stack: str, cloudformation: Any, rds: Any) -> str | None:
-    """Delete a stack, whatever protects its database; return the name of the last snapshot. Raises DeployError."""
+    """Delete a stack, whatever protects it; return the name of its database's last snapshot. Raises DeployError."""
     from botocore.exceptions import WaiterError
 
     found = described(cloudformation, stack)
@@ -19,6 +19,8 @@ def destroy(stack: str, cloudformation: Any, rds: Any) -> str | None:
         raise DeployError(f"There is no stack {stack} to delete.")
     # By its id, since its name finds nothing any more once it is gone.
     stack_id = found["StackId"]
+    if found.get("EnableTerminationProtection"):
+        cloudformation.update_termination_protection(StackName=stack_id, EnableTerminationProtection=False)
     # Not by an output: a stack whose creation failed has none.
     clusters = resources(cloudformation, stack_id, "AWS::RDS::DBCluster")
     for cluster in clusters:

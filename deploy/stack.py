@@ -1,5 +1,6 @@
 """A stack, as CloudFormation has it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -14,6 +15,17 @@ def described(cloudformation: Any, stack: str) -> dict[str, Any] | None:
             return None
         raise
     return dict(found)
+
+
+def deployed(cloudformation: Any, stack: str) -> dict[str, Any] | None:
+    """Return what CloudFormation says of a stack; None where there is none, or but a plan that nobody confirmed."""
+    found = described(cloudformation, stack)
+    return None if found is None or found["StackStatus"] == "REVIEW_IN_PROGRESS" else found
+
+
+def parameters(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a stack, as it is described."""
+    return {told["ParameterKey"]: told["ParameterValue"] for told in found.get("Parameters", [])}
 
 
 def resources(cloudformation: Any, stack: str, kind: str) -> list[str]:

@@ -20,13 +20,24 @@ class CloudFormation:
         self._parameters = parameters or {}
         self._resources = resources or {}
         self.gone: set[str] = set()
+        self.is_protected = False
+        self.policy = ""
 
     def describe_stacks(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803
         if self.status is None:
             message = f"Stack with id {StackName} does not exist"
             raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
         told = [{"ParameterKey": name, "ParameterValue": value} for name, value in self._parameters.items()]
-        return {"Stacks": [{"StackId": STACK_ID, "StackStatus": self.status, "Parameters": told}]}
+        stack = {"StackId": STACK_ID, "StackStatus": self.status, "Parameters": told}
+        return {"Stacks": [stack | {"EnableTerminationProtection": self.is_protected}]}
+
+    def set_stack_policy(self, *, StackName: str, StackPolicyBody: str) -> None:  # noqa: N803
+        assert self.status is not None, StackName
+        self.policy = StackPolicyBody
+
+    def update_termination_protection(self, *, StackName: str, EnableTerminationProtection: bool) -> None:  # noqa: N803
+        assert self.status is not None, StackName
+        self.is_protected = EnableTerminationProtection
 
     def get_paginator(self, operation: str) -> Any:
         assert operation == "list_stack_resources"

@@ -32,6 +32,7 @@ class Aws(CloudFormation):
 
     def delete_stack(self, *, StackName: str) -> None:  # noqa: N803
         assert StackName == STACK_ID
+        assert not self.is_protected
         self.done.append("deleted")
 
     def get_waiter(self, name: str) -> Any:
@@ -61,6 +62,13 @@ class Aws(CloudFormation):
 def test_stack_is_deleted_and_its_last_snapshot_named_when_it_had_a_database(status: str) -> None:
     aws = Aws(status)
     assert destroy("opdex", aws, aws) == "newest"
+    assert aws.done == ["unprotected", "deleted", "waited"]
+
+
+def test_stack_is_deleted_when_it_is_protected_itself() -> None:
+    aws = Aws()
+    aws.is_protected = True
+    destroy("opdex", aws, aws)
     assert aws.done == ["unprotected", "deleted", "waited"]
 
 

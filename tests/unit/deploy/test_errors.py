@@ -24,7 +24,7 @@ def test_mistake_is_told_in_a_line_when_something_does_not_work(error: Exception
     assert ended.value.code == told
 
 
-@pytest.mark.parametrize("command", [("deploy", "moon"), ("deploy.destroy", "opdex")])
+@pytest.mark.parametrize("command", [("deploy", "moon"), ("deploy.protection", "moon"), ("deploy.destroy", "opdex")])
 def test_command_ends_with_one_line_when_it_cannot_go_on(command: tuple[str, str]) -> None:
     environment = {"PATH": "", "PYTHONPATH": f"layers/core:{PROJECT}", "AWS_EC2_METADATA_DISABLED": "true"}
     ended = subprocess.run(
