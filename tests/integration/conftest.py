@@ -1,10 +1,12 @@
-"""The HTTP API on the engine's database."""
+"""What there is beside the engine: the HTTP API on its database, and a second connection to it."""
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import pytest
 from pydantic import SecretStr
 
+from opdex.database import Database
 from opdex.http.context import ApiContext
 from opdex.http.keys_store import create_key
 from opdex.http.routing import BASE_PATH
@@ -12,6 +14,14 @@ from opdex.settings import ApiSettings
 from tests.gateway import Gateway, whole_service
 from tests.integration.conforming import ConformingGateway
 from tests.integration.engine import Engine
+
+
+@pytest.fixture
+def other(engine: Engine) -> Iterator[Database]:
+    """A second connection to the engine's database."""
+    database = Database(engine.settings)
+    yield database
+    database.close()
 
 
 class MakeGateway(Protocol):

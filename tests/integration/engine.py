@@ -15,7 +15,7 @@ from opdex.catalog.store import create_catalog
 from opdex.catalog.upload import store_document
 from opdex.database import Connection, Database
 from opdex.embedding import BatchLimits, ModelIdentity, Pace, Vector
-from opdex.errors import CatalogExists, ProviderUnavailable, QueueUnavailable
+from opdex.errors import CatalogExists, OpdexError, ProviderUnavailable, QueueUnavailable
 from opdex.indexing.deadline import Deadline
 from opdex.indexing.slice import SliceResult
 from opdex.indexing.worker import Worker
@@ -37,6 +37,15 @@ def document(summaries: Iterable[str]) -> bytes:
 def things(count: int, kind: str = "thing") -> list[str]:
     """Return that many summaries, each another."""
     return [f"{kind} number {number}" for number in range(count)]
+
+
+def raising(error: OpdexError) -> Callable[[Sequence[str]], None]:
+    """Return the script of an embedder that always fails in this way."""
+
+    def script(texts: Sequence[str]) -> None:
+        raise error
+
+    return script
 
 
 @dataclass
@@ -147,6 +156,12 @@ class Engine:
         with self.database.transaction() as c:
             cursor = c.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
+
+    def somebody_waits(self) -> bool:
+        """Return whether a connection to the database waits for a lock that another has."""
+        with self.database.connect() as connection:
+            query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            return connection.execute(query).fetchone() is not None
 
     def transact[T](self, act: Callable[[Connection], T]) -> T:
         with self.database.transaction() as c:

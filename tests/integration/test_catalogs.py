@@ -1,7 +1,7 @@
 """Catalogs over HTTP, on the real stores: changed, cloned, deleted, also while workers and uploads are at it."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -28,14 +28,6 @@ _OWN = {
 }
 # What is forgotten of a spec's source: a clone's has not failed yet.
 _OWN["specs"] |= {"fetch_failures", "last_fetch_error", "last_fetch_error_code", "last_fetch_failed_at"}
-
-
-@pytest.fixture
-def other(engine: Engine) -> Iterator[Database]:
-    """A second connection to the engine's database."""
-    database = Database(engine.settings)
-    yield database
-    database.close()
 
 
 def _index(engine: Engine, spec_name: str, summaries: list[str], catalog_id: str = CATALOG) -> None:
@@ -290,7 +282,7 @@ def test_operations_stay_when_the_source_is_deleted_while_it_is_cloned(engine: E
     with other.transaction() as c:
         clone_catalog(c, CATALOG, model, id="copy", name="copy", version="1")
         deleting.start()
-        wait_until(lambda: _waits_for_a_lock(other))
+        wait_until(engine.somebody_waits)
     deleting.join()
 
     assert apply_retention(engine.database, days=14, seconds=60).operations == 0
@@ -311,15 +303,10 @@ def test_clone_of_a_catalog_that_is_just_being_deleted_is_of_nothing(engine: Eng
     with other.transaction() as c:
         delete_catalog(c, CATALOG)
         cloning.start()
-        wait_until(lambda: _waits_for_a_lock(other))
+        wait_until(engine.somebody_waits)
     cloning.join()
 
     assert [type(error) for error in outcome] == [CatalogNotFound]
-
-
-def _waits_for_a_lock(database: Database) -> bool:
-    with database.connect() as connection:
-        return connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is not None
 
 
 # Deleting.

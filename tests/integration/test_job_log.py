@@ -1,6 +1,6 @@
 """What a job tells of itself: its events, and when the next wake-up for it goes out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,14 +17,7 @@ from opdex.errors import (
 )
 from opdex.indexing.slice import SliceResult
 from opdex.jobs import enqueue, leases
-from tests.integration.engine import CATALOG, Engine, things
-
-
-def _raising(error: OpdexError) -> Callable[[Sequence[str]], None]:
-    def script(texts: Sequence[str]) -> None:
-        raise error
-
-    return script
+from tests.integration.engine import CATALOG, Engine, raising, things
 
 
 def _last_event(engine: Engine, job_id: int) -> tuple[str, dict[str, Any]]:
@@ -92,7 +85,7 @@ def test_wait_and_its_reason_are_told_when_the_provider_is_not_to_be_asked(
     engine: Engine, error: OpdexError, event: str
 ) -> None:
     job_id = engine.job_id("users", things(8))
-    engine.embedder.script = _raising(error)
+    engine.embedder.script = raising(error)
 
     (result,) = engine.worker().handle()
 
@@ -105,7 +98,7 @@ def test_wait_and_its_reason_are_told_when_the_provider_is_not_to_be_asked(
 
 def test_hours_of_waiting_are_told_when_nothing_else_happened(engine: Engine) -> None:
     job_id = engine.job_id("users", things(8))
-    engine.embedder.script = _raising(ProviderUnavailable("Nobody there."))
+    engine.embedder.script = raising(ProviderUnavailable("Nobody there."))
     engine.worker().handle()
     engine.sql("UPDATE cool_downs SET until = now()")
     engine.sql("UPDATE jobs SET ready_at = now(), held_up_since = now() - interval '25 hours'")
@@ -117,7 +110,7 @@ def test_hours_of_waiting_are_told_when_nothing_else_happened(engine: Engine) ->
 
 def test_attempt_and_its_reason_are_told_when_one_failed(engine: Engine) -> None:
     job_id = engine.job_id("users", things(8))
-    engine.embedder.script = _raising(ProviderFailed("It broke."))
+    engine.embedder.script = raising(ProviderFailed("It broke."))
 
     (result,) = engine.worker().handle()
 
@@ -130,7 +123,7 @@ def test_attempt_and_its_reason_are_told_when_one_failed(engine: Engine) -> None
 
 def test_next_try_is_told_when_a_job_is_parked(engine: Engine) -> None:
     job_id = engine.job_id("users", things(8))
-    engine.embedder.script = _raising(ProviderRefused("No such key."))
+    engine.embedder.script = raising(ProviderRefused("No such key."))
 
     assert engine.worker().handle() == [SliceResult("failed")]
 

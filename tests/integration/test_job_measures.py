@@ -16,7 +16,7 @@ from opdex.errors import (
     TextRejected,
 )
 from opdex.jobs import enqueue, leases
-from tests.integration.engine import CATALOG, Engine, things
+from tests.integration.engine import CATALOG, Engine, raising, things
 
 type Figures = Callable[[str], list[float]]
 
@@ -27,13 +27,6 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> Figures:
     measured: list[tuple[str, float]] = []
     monkeypatch.setattr(observability.metrics, "add_metric", lambda name, unit, value: measured.append((name, value)))
     return lambda name: [value for metric, value in measured if metric == name]
-
-
-def _raising(error: OpdexError) -> Callable[[Sequence[str]], None]:
-    def script(texts: Sequence[str]) -> None:
-        raise error
-
-    return script
 
 
 def _vanish(engine: Engine) -> None:
@@ -63,7 +56,7 @@ def test_reused_texts_are_measured_once_when_a_job_takes_two_slices(engine: Engi
     engine.job_id("users", things(6))
     engine.worker().handle()
     engine.job_id("more", things(9))
-    engine.embedder.script = _raising(ProviderFailed())
+    engine.embedder.script = raising(ProviderFailed())
     assert engine.worker().outcomes() == ["retried"]
     engine.embedder.script = lambda texts: None
     engine.sql("UPDATE jobs SET ready_at = now()")
@@ -114,7 +107,7 @@ def test_failed_job_is_measured_as_parked_only_when_it_is_tried_again(
     engine: Engine, figures: Figures, error: OpdexError, parked: list[float]
 ) -> None:
     engine.job_id("users", things(1))
-    engine.embedder.script = _raising(error)
+    engine.embedder.script = raising(error)
 
     assert engine.worker().outcomes() == ["failed"]
 
@@ -132,7 +125,7 @@ def test_slice_is_measured_by_how_it_ended_when_its_job_goes_on(
     engine: Engine, figures: Figures, error: OpdexError, metric: str
 ) -> None:
     engine.job_id("users", things(8))
-    engine.embedder.script = _raising(error)
+    engine.embedder.script = raising(error)
     engine.worker().handle()
 
     assert figures(metric) == [1]
@@ -216,7 +209,7 @@ def test_no_failed_job_is_measured_when_the_vanished_worker_had_attempts_left(en
 
 def test_slices_are_measured_when_a_job_needs_more_time(engine: Engine, figures: Figures) -> None:
     engine.job_id("users", things(8))
-    engine.embedder.script = _raising(ProviderTimeout())
+    engine.embedder.script = raising(ProviderTimeout())
     worker = engine.worker()
     worker.pace.measured(4, 0.1, 1)
 

@@ -1,7 +1,6 @@
 """What happens when two of the engine's parts meet at the worst moment, or one loses the database for a moment."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,25 +16,12 @@ from tests.integration.engine import Engine, things, wait_until
 
 
 @pytest.fixture
-def other(engine: Engine) -> Iterator[Database]:
-    """A second connection to the engine's database."""
-    database = Database(engine.settings)
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def held(engine: Engine) -> leases.Claim:
     """A job that is claimed for half a minute."""
     engine.job_id("users", things(4))
     held = engine.transact(lambda c: leases.claim(c, engine.embedder.provider, 30.0))
     assert held is not None
     return held
-
-
-def _somebody_waits_for_a_lock(engine: Engine) -> bool:
-    query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return engine.sql(query) != []
 
 
 def _spec_id(engine: Engine) -> int:
@@ -72,7 +58,7 @@ def test_new_job_is_opened_when_the_open_one_ends_just_before_it_would_be_renewe
     with cancelling.transaction() as c:
         enqueue.cancel(c, job_id)
         retrying.start()
-        wait_until(lambda: _somebody_waits_for_a_lock(engine))
+        wait_until(engine.somebody_waits)
     cancelling.close()
     retrying.join()
 
@@ -98,7 +84,7 @@ def test_no_second_job_is_opened_when_an_upload_closes_the_gap_that_the_sweep_wa
     with uploading.transaction() as c:
         c.execute("SELECT FROM specs FOR NO KEY UPDATE")
         sweeping.start()
-        wait_until(lambda: _somebody_waits_for_a_lock(engine))
+        wait_until(engine.somebody_waits)
         opened = enqueue.enqueue(c, spec_id, "spec_write")
     uploading.close()
     sweeping.join()

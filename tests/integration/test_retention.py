@@ -1,7 +1,7 @@
 """What retention drops and what it keeps, also while uploads and workers are at it."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -19,14 +19,6 @@ from tests.gateway import LambdaContext
 from tests.integration.engine import CATALOG, Engine, document, things, wait_until
 
 _NOTHING = Forgotten(jobs=0, revisions=0, operations=0, vectors=0)
-
-
-@pytest.fixture
-def other(engine: Engine) -> Iterator[Database]:
-    """A second connection to the engine's database."""
-    database = Database(engine.settings)
-    yield database
-    database.close()
 
 
 def _retain(engine: Engine, seconds: float = 60.0) -> Forgotten:
@@ -261,7 +253,7 @@ def test_upload_opens_a_job_when_its_vectors_are_just_being_dropped(engine: Engi
     with other.transaction() as c:
         assert c.execute(statements["shut_uploads_out"]).fetchone() == {"is_shut": True}
         upload.start()
-        wait_until(lambda: _waits_for_a_lock(other))
+        wait_until(engine.somebody_waits)
         hashes = [row["text_hash"] for row in c.execute("SELECT text_hash FROM vectors").fetchall()]
         values = {"model_id": 1, "text_hashes": hashes, "days": 14}
         assert c.execute(statements["forget_vectors"], values).rowcount == 3
@@ -271,11 +263,6 @@ def test_upload_opens_a_job_when_its_vectors_are_just_being_dropped(engine: Engi
     assert job_id is not None
     assert engine.worker().outcomes() == ["published"]
     assert _published_without_vector(engine) == []
-
-
-def _waits_for_a_lock(database: Database) -> bool:
-    with database.connect() as connection:
-        return connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is not None
 
 
 def test_vectors_stay_when_a_running_job_counts_on_them(engine: Engine) -> None:

@@ -9,7 +9,7 @@ import pytest
 from opdex.catalog.models import Upload
 from opdex.catalog.store import delete_catalog, delete_spec
 from opdex.catalog.upload import store_document
-from opdex.database import Connection, Database
+from opdex.database import Database
 from opdex.embedding.registry import register_model
 from opdex.errors import (
     CatalogNotFound,
@@ -326,7 +326,7 @@ def test_upload_and_claim_do_not_deadlock_when_they_meet(engine: Engine) -> None
         held = leases.claim(c, engine.embedder.provider, 30.0)
         assert held is not None
         thread.start()
-        wait_until(lambda: _somebody_waits_for_a_lock(c))
+        wait_until(engine.somebody_waits)
         leases.plan_or_publish(c, held, model, held.standing)
     thread.join()
     worker.close()
@@ -354,18 +354,11 @@ def test_upload_finds_no_catalog_when_it_is_being_deleted(engine: Engine) -> Non
     with deleter.transaction() as c:
         delete_catalog(c, CATALOG)
         thread.start()
-        wait_until(lambda: _somebody_waits_for_a_lock(c))
+        wait_until(engine.somebody_waits)
     thread.join()
     deleter.close()
 
     assert len(errors) == 1
-
-
-def _somebody_waits_for_a_lock(connection: Connection) -> bool:
-    waiting = connection.execute(
-        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return waiting.fetchone() is not None
 
 
 def test_same_document_makes_no_revision_when_it_names_a_path_in_two_spellings(engine: Engine) -> None:
