@@ -698,7 +698,7 @@ def test_parked_job_stays_shut_when_an_upload_unparked_it_while_the_sweep_waited
         c.execute("SELECT FROM specs FOR NO KEY UPDATE")
         sweeping = threading.Thread(target=lambda: swept.append(_sweep(engine)))
         sweeping.start()
-        wait_until(lambda: _somebody_waits_for_a_lock(engine))
+        wait_until(engine.somebody_waits)
         c.execute("UPDATE jobs SET next_try_at = NULL")
         c.execute("UPDATE specs SET published_revision = 1, published_model_id = (SELECT id FROM models)")
     sweeping.join()
@@ -715,11 +715,6 @@ def _sweep(engine: Engine) -> Swept:
         )
     finally:
         database.close()
-
-
-def _somebody_waits_for_a_lock(engine: Engine) -> bool:
-    query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return engine.sql(query) != []
 
 
 def test_single_text_fails_by_name_when_it_takes_all_the_time_of_a_call(engine: Engine) -> None:
