@@ -125,6 +125,7 @@ def test_each_parameter_is_asked_for_in_one_group_when_the_deploy_is_guided() ->
         ({"ApiAuthorization": "jwt", "TokenAudience": "opdex"}, "TOKEN_ISSUER"),
         ({"DomainName": "opdex.example.com"}, "needs CERTIFICATE_ARN"),
         ({"HostedZoneId": "Z1"}, "needs DOMAIN_NAME"),
+        ({"GatewayAddress": "false"}, "needs DOMAIN_NAME"),
         ({"VpcSubnetIds": "subnet-1"}, "VPC_SUBNET_IDS and VPC_SECURITY_GROUP_IDS"),
         ({"VpcSecurityGroupIds": "sg-1"}, "VPC_SUBNET_IDS and VPC_SECURITY_GROUP_IDS"),
         ({"DatabaseMinCapacity": "2", "DatabaseMaxCapacity": "1"}, "DATABASE_MAX_CAPACITY"),
@@ -726,14 +727,14 @@ def test_firewall_is_there_when_it_is_asked_for(name: str) -> None:
     assert not _is_deployed(name)
 
 
-def test_domain_is_the_only_way_in_when_there_is_one() -> None:
+def test_domain_is_the_only_way_in_when_the_gateway_is_closed() -> None:
     chosen = {
         "DomainName": "opdex.example.com",
         "CertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/c",
     }
     endpoint = body["x-amazon-apigateway-endpoint-configuration"]
-    assert _deployed(endpoint, **chosen) == {"disableExecuteApiEndpoint": True}
-    assert _deployed(endpoint) == {"disableExecuteApiEndpoint": False}
+    assert _deployed(endpoint, **chosen, GatewayAddress="false") == {"disableExecuteApiEndpoint": True}
+    assert _deployed(endpoint, **chosen) == {"disableExecuteApiEndpoint": False}  # its record may be made afterwards
     assert resources["Domain"]["Properties"]["SecurityPolicy"] == "TLS_1_2"
     assert _is_deployed("DomainMapping", **chosen)
     assert _is_deployed("DomainRecord", **chosen, HostedZoneId="Z1")
