@@ -11,6 +11,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from pydantic import BaseModel, ConfigDict
 
 from opdex.errors import CatalogNotFound
+from opdex.http.answer_size import MAX_PAYLOAD_BYTES, payload_bytes
 from opdex.mcp.server import Server
 from opdex.mcp.tools import Tool
 
@@ -233,6 +234,18 @@ def test_rest_of_a_batch_is_to_be_sent_again_when_it_takes_too_long(
     }
 
 
+def test_rest_of_a_batch_is_to_be_sent_again_when_the_answers_before_are_long(server: Server) -> None:
+    # Quotes grow most on the way: the answer is text in the gateway's own JSON.
+    status, answers = _sent(server, [_call('"' * 60_000) | {"id": number} for number in range(20)])
+    assert status == 200
+    assert [answer["id"] for answer in answers] == [*range(20)]
+    refused = next(number for number, answer in enumerate(answers) if "error" in answer)
+    assert all("result" in answer for answer in answers[:refused])
+    message = "The answers before are as long as one batch may bring. Send this one again, alone."
+    assert [answer["error"] for answer in answers[refused:]] == [{"code": -32603, "message": message}] * (20 - refused)
+    assert 4_000_000 < payload_bytes(json.dumps(answers, ensure_ascii=False)) < MAX_PAYLOAD_BYTES
+
+
 def test_batch_is_refused_when_the_version_has_none(server: Server) -> None:
     status, answer = _sent(server, [_message("ping")], {"mcp-protocol-version": "2025-06-18"})
     assert (status, answer["error"]["code"]) == (400, -32600)
@@ -264,7 +277,14 @@ def test_tools_may_be_kept_for_a_while_when_they_are_listed(server: Server) -> N
 
 
 @pytest.mark.parametrize(
-    "header", [{"mcp_method": "tools/list"}, {"mcp_name": "shout"}, {"mcp_name": "=?base64?!?="}, {"mcp_method": ""}]
+    "header",
+    [
+        {"mcp_protocol_version": "2099-01-01"},
+        {"mcp_method": "tools/list"},
+        {"mcp_name": "shout"},
+        {"mcp_name": "=?base64?!?="},
+        {"mcp_method": ""},
+    ],
 )
 def test_request_is_refused_when_headers_and_body_differ(server: Server, header: dict[str, str]) -> None:
     status, answer = _sent_modern(server, _call("ho"), **header)
@@ -285,11 +305,22 @@ def test_versions_are_named_when_the_one_that_is_asked_for_is_unknown(server: Se
     message = _message("tools/list", {"_meta": meta})
     status, answer = _sent_modern(server, message, mcp_protocol_version=version)
     assert (status, answer["error"]["code"]) == (400, -32022)
-    assert answer["error"]["data"] == {"supported": list(MODERN_PROTOCOL_VERSIONS), "requested": version}
+    supported = [*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS]
+    assert answer["error"]["data"] == {"supported": supported, "requested": version}
 
     notification = {"jsonrpc": "2.0", "method": "notifications/progress"}
     assert _sent(server, notification, {"mcp-protocol-version": version})[0] == 400
     assert _sent(server, notification, {"mcp-protocol-version": _MODERN}) == (202, None)
+
+
+@pytest.mark.parametrize("version", ["1.0", "2099-01-01", ""])
+@pytest.mark.parametrize("method", ["ping", "tools/list", "initialize"])
+def test_versions_are_named_when_a_request_of_the_first_era_has_an_unknown_one(
+    server: Server, version: str, method: str
+) -> None:
+    status, answer = _sent(server, _message(method), {"mcp-protocol-version": version})
+    assert (status, answer["id"], answer["error"]["code"]) == (400, 1, -32022)
+    assert answer["error"]["data"]["requested"] == version
 
 
 @pytest.mark.parametrize(("method", "status"), [("initialize", 404), ("ping", 404), ("prompts/list", 404)])

@@ -7,7 +7,6 @@ with status 200. Since 2026-07-28 each request says by itself, in headers and in
 import base64
 import binascii
 import json
-import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -50,6 +49,7 @@ from mcp_types import Tool as ListedTool
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
+from opdex.mcp.excerpt import json_bytes
 from opdex.mcp.tools import Tool, ToolFailed
 
 VERSION_HEADER: Final = "mcp-protocol-version"
@@ -68,6 +68,7 @@ _READ_ONLY: Final = ToolAnnotations(
 # These two take several messages as a list, and of later ones none does.
 _BATCHING_VERSIONS: Final = ("2024-11-05", "2025-03-26")
 _MOST_IN_BATCH: Final = 20
+_BATCH_BYTES: Final = 5_000_000  # after which no more is begun: a function may return 6 MB, and an answer takes 0.5
 _BATCH_SECONDS: Final = 15.0  # after which no more is begun: the gateway waits 29 s, and a search may take some
 _ONLY_MODERN: Final = ("resultType", "ttlMs", "cacheScope")
 _STATUS_OF: Final[dict[int, int]] = {METHOD_NOT_FOUND: 404}
@@ -121,20 +122,31 @@ class Server:
             message = f"A batch has 1 to {_MOST_IN_BATCH} messages."
             return _refusal(None, ErrorData(code=INVALID_REQUEST, message=message))
         ends_at = time.monotonic() + _BATCH_SECONDS
-        answers = [_text(answer) for answer in (self._answer_in_batch(message, ends_at) for message in sent) if answer]
+        answers: list[str] = []
+        size = 0
+        for message in sent:
+            spent = None
+            if time.monotonic() > ends_at:
+                spent = "The messages before took too long."
+            elif size > _BATCH_BYTES:
+                spent = "The answers before are as long as one batch may bring."
+            answer = self._answer_in_batch(message, spent)
+            if answer is not None:
+                answers.append(_text(answer))
+                size += json_bytes(answers[-1])  # as it leaves the function: text within JSON
         return Exchange(200, f"[{','.join(answers)}]") if answers else Exchange(202)
 
-    def _answer_in_batch(self, sent: Any, ends_at: float) -> JSONRPCResponse | JSONRPCError | None:
+    def _answer_in_batch(self, sent: Any, spent: str | None) -> JSONRPCResponse | JSONRPCError | None:
         """Return the answer as ``_answer`` does, also to what is no message: the others are not to blame for it."""
         try:
-            return self._answer(sent, ends_at)
+            return self._answer(sent, spent)
         except _Refused as refused:
             return JSONRPCError(jsonrpc="2.0", id=None, error=refused.error)
 
-    def _answer(self, sent: Any, ends_at: float = math.inf) -> JSONRPCResponse | JSONRPCError | None:
+    def _answer(self, sent: Any, spent: str | None = None) -> JSONRPCResponse | JSONRPCError | None:
         """Return the answer to a message of the first era, None where it wants none. Raises _Refused for no message.
 
-        What is asked when the time of ``monotonic`` is over is answered with an error.
+        ``spent`` says what those before it have used up: then the answer is that error.
         """
         if isinstance(sent, dict) and "id" in sent and "method" not in sent and ("result" in sent or "error" in sent):
             return None  # an answer; nothing was asked
@@ -143,8 +155,8 @@ class Server:
             return None
         params = request.params or {}
         try:
-            if time.monotonic() > ends_at:
-                raise _Refused(INTERNAL_ERROR, "The messages before took too long. Send this one again, alone.")
+            if spent is not None:
+                raise _Refused(INTERNAL_ERROR, f"{spent} Send this one again, alone.")
             match request.method:
                 case "initialize":
                     result: Result = self._initialize(params)
@@ -242,6 +254,7 @@ def _check_envelope(method: str, params: dict[str, Any], version: str, headers: 
     meta = params.get("_meta")
     keys = (PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY)
     if not isinstance(meta, dict) or any(key not in meta for key in keys):
+        _require_known(version)  # a request of the first era says nothing of itself: what is wrong is the header
         raise _Refused(INVALID_PARAMS, f"params._meta must have {' and '.join(keys)}.")
     expected = {VERSION_HEADER: meta[PROTOCOL_VERSION_META_KEY], _METHOD_HEADER: method}
     if method == "tools/call":
@@ -254,7 +267,9 @@ def _check_envelope(method: str, params: dict[str, Any], version: str, headers: 
 
 def _require_known(version: str) -> None:
     if version not in MODERN_PROTOCOL_VERSIONS:
-        data = {"supported": [*MODERN_PROTOCOL_VERSIONS], "requested": version}
+        # The client may go on with `initialize`, which it does not where only later versions are named.
+        supported = [*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS]
+        data = {"supported": supported, "requested": version}
         raise _Refused(UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", data)
 
 
