@@ -142,13 +142,32 @@ def test_answer_keeps_to_its_tokens_and_the_rest_can_be_asked_for(agent: _Agent)
     assert content.type == "text"
     assert len(content.text.encode()) <= 1_500
     place = "/responses/200/content/application~1json/schema/properties"
-    assert any(note["at"].startswith(place) for note in short.structured_content["left_out"])
+    notes = [note["at"] for note in short.structured_content["left_out"]]
+    assert any(note.startswith(place) for note in notes)
 
     rest = agent.result("get_operation", **named, at=place, max_tokens=5_000)
 
     assert rest["part"]["note39"]["type"] == "string"
     assert "request_body" not in rest
     assert "Nothing is at '/nowhere'" in agent.problem("get_operation", **named, at="/nowhere")
+
+
+def test_long_summary_is_read_to_its_end_when_each_answer_goes_on(
+    agent: _Agent, engine: Engine, library: Gateway, crm: str
+) -> None:
+    long = " ".join(f"word{number}" for number in range(120))
+    body = gzip.compress(json.dumps(_LOANS).replace("Give a book back", long).encode())
+    library.call("PUT", f"{crm}/specs/library/upload", body, headers={"Content-Type": "application/gzip"})
+    engine.worker().handle()
+    named = {"catalog_id": "crm", "spec_name": "library", "operation_id": "returnLoan"}
+
+    read = agent.result("get_operation", **named, max_tokens=1_500)
+    shown = read["summary"]
+    while note := next((note for note in read["left_out"] if note["at"].startswith("/summary")), None):
+        read = agent.result("get_operation", **named, max_tokens=1_500, at=note["at"])
+        shown = shown.removesuffix("…") + read["part"]
+
+    assert shown == long
 
 
 def test_search_is_narrowed_when_filters_are_given(agent: _Agent) -> None:
@@ -160,7 +179,27 @@ def test_search_is_narrowed_when_filters_are_given(agent: _Agent) -> None:
     assert ids(limit=1) in (["readLoan"], ["returnLoan"])
     assert ids(deprecated=True) == ids(method="get") == ["readLoan"]
     assert ids(deprecated=False) == ids(tag="loans") == ["returnLoan"]
-    assert ids(catalog="other") == ids(spec="other") == []
+    assert ids(tag="other") == ids(catalog="crm", spec="library", method="DELETE") == []
+
+
+@pytest.mark.parametrize(
+    ("filters", "problem"),
+    [
+        ({"catalog": "none"}, "No catalog 'none'. list_catalogs gives the ids that there are."),
+        ({"catalog": "none", "spec": "library"}, "No catalog 'none'. list_catalogs gives the ids that there are."),
+        ({"catalog": "crm", "spec": "none"}, "No spec 'none' in catalog 'crm'. search_operations gives the spec"),
+        ({"spec": "none"}, "No catalog has a spec 'none'. search_operations gives the spec of each operation"),
+    ],
+)
+def test_search_says_what_is_not_there_when_a_filter_names_it(
+    agent: _Agent, filters: dict[str, str], problem: str
+) -> None:
+    assert problem in agent.problem("search_operations", query="loan book", **filters)
+
+
+def test_search_finds_nothing_when_a_catalog_is_empty(agent: _Agent, library: Gateway) -> None:
+    library.call("POST", f"{BASE_PATH}/api-catalogs", {"id": "hr", "name": "HR", "version": "1"})
+    assert agent.result("search_operations", query="loan book", catalog="hr")["operations"] == []
 
 
 def test_catalogs_are_listed_page_by_page(agent: _Agent, library: Gateway) -> None:

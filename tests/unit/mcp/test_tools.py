@@ -21,7 +21,8 @@ def _tool(name: str, found: Sequence[FoundOperation] = (), note: str | None = No
     """Return a tool over a search that finds these, at most as many as it is asked for."""
 
     def search(asked: SearchRequest) -> SearchAnswer:
-        return SearchAnswer(operations=list(found[: asked.limit]), ranking="hybrid", note=note)
+        shown = list(found[: asked.limit])
+        return SearchAnswer(operations=shown, ranking="hybrid", note=note, has_more=len(shown) < len(found))
 
     return next(tool for tool in make_tools(_NoDatabase(), search, Limits()) if tool.name == name)
 
@@ -82,7 +83,20 @@ def test_first_is_shown_whole_when_it_alone_is_too_long() -> None:
         _LARGE.needed_by,
     )
     assert (len(shown["summary"]), len(shown["clause"])) == (300, 300)
-    assert answer["note"] == "The last 1 of 2 found have no room in `max_tokens`."
+    assert answer["note"].startswith("The last 1 of 2 found have no room in `max_tokens`.")
+
+
+def test_note_tells_that_there_are_more_when_the_list_is_cut_by_its_limit() -> None:
+    found, more = [_operation()] * 11, "There are more: raise `limit` (50 at most), or narrow the search."
+    assert _tool("search_operations", found).call({"query": "x"})["note"] == more
+    assert _tool("search_operations", found, "Why.").call({"query": "x"})["note"] == f"Why. {more}"
+    assert "note" not in _tool("search_operations", found).call({"query": "x", "limit": 11})
+
+
+def test_answer_keeps_to_its_tokens_when_there_are_more_beside_those_without_room() -> None:
+    answer = _tool("search_operations", [_LARGE] * 51).call({"query": "x", "limit": 50, "max_tokens": 20_000})
+    assert _size(answer) <= 20_000 * BYTES_A_TOKEN
+    assert "no room in `max_tokens`. There are more: " in answer["note"]
 
 
 def test_nothing_is_left_out_when_nothing_is_found() -> None:
@@ -95,7 +109,7 @@ def test_nothing_is_left_out_when_nothing_is_found() -> None:
         ("search_operations", "query", 1_000),
         ("search_operations", "tag", 500),
         ("get_operation", "operation_id", 2_100),
-        ("get_operation", "at", 2_000),
+        ("get_operation", "at", 8_000),
     ],
 )
 def test_refusal_counts_characters_when_a_text_is_too_long(name: str, field: str, most: int) -> None:

@@ -1,18 +1,20 @@
 """What the tools take and give; the schemas that an agent sees are made of these."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
 from opdex.catalog.models import CATALOG_ID_PATTERN, SPEC_NAME_PATTERN
+from opdex.mcp.excerpt import MOST_PLACE
 from opdex.openapi.path_items import METHOD_PATTERN
 from opdex.openapi.plain_text import storable
 
+MOST_FOUND: Final = 50
 _trimmed = partial(StringConstraints, strip_whitespace=True, min_length=1)
 _storable = AfterValidator(storable)  # behind the lengths: one that follows a function is told in items
 _Tag = Annotated[str, _trimmed(max_length=500), _storable]
-_Place = Annotated[str, _trimmed(max_length=2_000), _storable]
+_Place = Annotated[str, StringConstraints(min_length=1, max_length=MOST_PLACE), _storable]  # names may end in spaces
 _CatalogId = Annotated[str, Field(pattern=CATALOG_ID_PATTERN, description="A catalog's id, such as `crm`.")]
 _SpecName = Annotated[str, Field(pattern=SPEC_NAME_PATTERN, description="A spec's name within its catalog.")]
 
@@ -57,7 +59,7 @@ class SearchArguments(_Arguments):
     deprecated: Annotated[bool | None, Field(description="true: only deprecated operations; false: none of them.")] = (
         None
     )
-    limit: Annotated[int, Field(ge=1, le=50, description="How many to return at most.")] = 10
+    limit: Annotated[int, Field(ge=1, le=MOST_FOUND, description="How many to return at most.")] = 10
     max_tokens: _MaxTokens = 8_000
 
 
@@ -78,7 +80,10 @@ class OperationArguments(_Arguments):
     max_tokens: _MaxTokens = 4_000
     at: Annotated[
         _Place | None,
-        Field(description="A place that an earlier answer named under `left_out`: only what is there is shown."),
+        Field(
+            description="A place that an earlier answer named under `left_out`, or any other path of it, such as "
+            "`/responses/200/content`: only what is there is shown.",
+        ),
     ] = None
 
 
@@ -114,14 +119,17 @@ class FoundOperations(BaseModel):
 
     operations: list[FoundOperation]
     note: Annotated[
-        str | None, Field(exclude_if=_is_none, description="Why the ranking is not by meaning; what was left out.")
+        str | None,
+        Field(
+            exclude_if=_is_none, description="Why the ranking is not by meaning; what was left out; if there are more."
+        ),
     ] = None
 
 
 class LeftOut(BaseModel):
     """What an answer had no room for."""
 
-    at: Annotated[str, Field(description="Where: pass it as `at` to see it.")]
+    at: Annotated[str, Field(description="Where: pass it as `at` to see it, or to go on where it was cut (`~start=`).")]
     what: str
 
 
@@ -140,9 +148,14 @@ class OperationExcerpt(BaseModel):
     deprecated: bool | None = None
     parameters: Any = None
     request_body: Any = None
+    produces: Annotated[Any, Field(description="Media types of the responses, where those do not say.")] = None
     responses: Any = None
     part: Annotated[Any, Field(description="What is at the place that was asked for.")] = None
     left_out: list[LeftOut]
+    left_out_unnamed: Annotated[
+        int | None,
+        Field(description="How many more there are, with no room to name them. The place of each is its path."),
+    ] = None
 
 
 class ListedCatalog(BaseModel):

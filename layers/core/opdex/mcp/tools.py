@@ -1,6 +1,6 @@
 """The tools that agents are offered: what each says of itself, and what it does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 from typing import Any, Final
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from opdex.catalog.documents import content_of_revision, find_operation
 from opdex.catalog.models import Catalog
-from opdex.catalog.store import list_catalogs
-from opdex.database import Transactions
+from opdex.catalog.store import get_catalog, get_spec, list_catalogs, require_spec_name
+from opdex.database import Connection, Transactions
 from opdex.errors import (
     CatalogNotFound,
     NotFound,
@@ -18,9 +18,10 @@ from opdex.errors import (
     OperationNotFound,
     SpecNotFound,
 )
-from opdex.mcp.excerpt import excerpt, find_part, json_bytes
+from opdex.mcp.excerpt import Part, excerpt, find_part, json_bytes
 from opdex.mcp.interface import interface
 from opdex.mcp.models import (
+    MOST_FOUND,
     CatalogArguments,
     CatalogPage,
     FoundOperation,
@@ -40,10 +41,10 @@ type Search = Callable[[SearchRequest], SearchAnswer]
 
 # A low estimate for JSON in English: an answer is rather shorter than was asked for than longer.
 BYTES_A_TOKEN: Final = 3
-_ENVELOPE_BYTES: Final = 150  # of a list's answer: what is not its entries or a note of the search
+_ENVELOPE_BYTES: Final = 250  # of a list's answer: what is not its entries or a note of the search
 _SHORT: Final = 300  # characters that a list says of each of its entries
 _IDENTITY: Final = ("catalog_id", "spec_name", "operation_id", "method", "path")
-_SAID: Final = ("summary", "description", "tags", "deprecated")
+_SAID: Final = ("base_path", "summary", "description", "tags", "deprecated")
 
 # What an agent can do about an error, beyond what its message says.
 _ADVICE: Final[dict[type[OpdexError], str]] = {
@@ -83,6 +84,13 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
     """Return the tools over what is stored in the database; ``limits`` are those on a document."""
     documents = ParsedDocuments(limits)
 
+    def search_operations(asked: SearchArguments) -> FoundOperations:
+        answer = search(_request(asked))
+        if not answer.operations:
+            with database.transaction() as connection:
+                _require(connection, asked.catalog, asked.spec)
+        return _shown(answer, asked.max_tokens * BYTES_A_TOKEN)
+
     def get_operation(asked: OperationArguments) -> dict[str, Any]:
         with database.transaction() as connection:
             found = find_operation(connection, asked.catalog_id, asked.spec_name, asked.operation_id)
@@ -91,17 +99,14 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
         if written is None:
             raise OperationNotFound("This operation is not in its document as it is read now: upload that again.")
         references = documents.references(document)
-        parts = interface(document.node, written.item, written.node, references)
-        said = found.operation.model_dump()
-        head = {name: said[name] for name in _IDENTITY}
+        said = found.operation.model_dump() | {"base_path": found.base_path}
+        parts = [*_texts(said, (*_IDENTITY, *_SAID)), *interface(document.node, written.item, written.node, references)]
         if asked.at is not None:
             part = find_part(parts, asked.at, references.resolve)
             if part is None:
                 raise NotFound(f"Nothing is at {asked.at!r}; take a place from `left_out` of this operation.")
-            parts = [part._replace(name="part")]
-        else:
-            head |= {"base_path": found.base_path} | {name: said[name] for name in _SAID}
-        return excerpt(_without_empty(head), parts, references.resolve, asked.max_tokens * BYTES_A_TOKEN)
+            parts = [*_texts(said, _IDENTITY), part._replace(name="part")]
+        return excerpt(parts, references.resolve, asked.max_tokens * BYTES_A_TOKEN)
 
     def catalogs(asked: CatalogArguments) -> CatalogPage:
         with database.transaction() as connection:
@@ -119,18 +124,19 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
             "Find HTTP API operations by what they do, in all catalogs or in one. Describe the task, not the name: "
             "meaning and words are both searched. Returns the best first, each with the `catalog_id`, `spec_name` and "
             "`operation_id` that get_operation takes. The answer keeps to `max_tokens`, but for a first one that is "
-            "longer; `note` counts what had no room. Call it again in other words if nothing fits.",
+            "longer; `note` counts what had no room, and tells whether there are more. Call it again in other words "
+            "if nothing fits.",
             SearchArguments,
             FoundOperations,
-            lambda asked: _searched(search, asked),
+            search_operations,
         ),
         Tool(
             "get_operation",
             "Read an API operation",
             "Read how to call one operation: its parameters, request body and responses, with all references "
             "resolved; a schema within itself is shown once. The answer keeps to `max_tokens`: upper levels come "
-            "first, `…` stands for what had no room, and `left_out` names each such place. Call again with one of "
-            "these as `at` to see that part, or with more tokens. Extensions (x-…) are not shown.",
+            "first, `…` stands for what had no room, and `left_out` names such places. Call again with one of "
+            "these as `at` to see that part or its rest, or with more tokens. Extensions (x-…) are not shown.",
             OperationArguments,
             OperationExcerpt,
             get_operation,
@@ -147,8 +153,8 @@ def make_tools(database: Transactions, search: Search, limits: Limits) -> list[T
     ]
 
 
-def _searched(search: Search, asked: SearchArguments) -> FoundOperations:
-    request = SearchRequest(
+def _request(asked: SearchArguments) -> SearchRequest:
+    return SearchRequest(
         q=asked.query,
         catalogs=(asked.catalog,) if asked.catalog else (),
         specs=(asked.spec,) if asked.spec else (),
@@ -157,12 +163,26 @@ def _searched(search: Search, asked: SearchArguments) -> FoundOperations:
         deprecated=asked.deprecated,
         limit=asked.limit,
     )
-    answer = search(request)
+
+
+def _require(connection: Connection, catalog: str | None, spec: str | None) -> None:
+    """Raise CatalogNotFound or SpecNotFound for what is not there: a misspelt name must not read as nothing found."""
+    if catalog and spec:
+        get_spec(connection, catalog, spec)
+    elif catalog:
+        get_catalog(connection, catalog)
+    elif spec:
+        require_spec_name(connection, spec)
+
+
+def _shown(answer: SearchAnswer, max_bytes: int) -> FoundOperations:
     found = [_found(operation) for operation in answer.operations]
-    shown = _fitting(found, asked.max_tokens * BYTES_A_TOKEN - json_bytes(answer.note) - _ENVELOPE_BYTES)
+    shown = _fitting(found, max_bytes - json_bytes(answer.note) - _ENVELOPE_BYTES)
     notes = [answer.note] if answer.note else []
     if len(shown) < len(found):
         notes.append(f"The last {len(found) - len(shown)} of {len(found)} found have no room in `max_tokens`.")
+    if answer.has_more:
+        notes.append(f"There are more: raise `limit` ({MOST_FOUND} at most), or narrow the search.")
     return FoundOperations(operations=shown, note=" ".join(notes) or None)
 
 
@@ -185,8 +205,9 @@ def _listed(catalog: Catalog) -> ListedCatalog:
     return ListedCatalog(**said | {"description": cut(on_one_line(catalog.description), _SHORT)})
 
 
-def _without_empty(head: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in head.items() if value not in ("", [], False)}
+def _texts(said: dict[str, Any], names: Iterable[str]) -> list[Part]:
+    """Return what is said under these names as parts, without what says nothing."""
+    return [Part(name, (name,), said[name], "data") for name in names if said[name] not in ("", [], False)]
 
 
 def _refusal(error: ValidationError) -> str:
