@@ -1,9 +1,11 @@
 """How long the database is waited for."""
 
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import NoReturn
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -33,6 +35,29 @@ def test_statement_is_given_up_when_the_time_of_its_request_is_over(database: Da
 
     with database.statement() as c:
         assert c.execute("SELECT pg_sleep(1)").rowcount == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "attempts"),
+    [(None, [5]), (30.0, [5]), (5.9, [5]), (4.9, [4]), (2.0, [2]), (0.1, [2]), (0.0, []), (-1.0, [])],
+)
+def test_server_is_waited_for_no_longer_than_time_is_left_when_it_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch, left: float | None, attempts: list[int]
+) -> None:
+    allowed: list[object] = []
+
+    def refuse(*_: object, **values: object) -> NoReturn:
+        allowed.append(values["connect_timeout"])
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(psycopg.Connection, "connect", refuse)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    database = Database(DatabaseSettings(database_url=SecretStr("postgresql://anywhere")))
+
+    with nullcontext() if left is None else database.giving_up_after(left), pytest.raises(DatabaseUnavailable):
+        database.connect()
+
+    assert allowed == attempts
 
 
 def test_request_is_answered_before_the_gateway_gives_up_when_the_database_hangs(

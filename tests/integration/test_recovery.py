@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Literal
 
 import pytest
@@ -22,7 +23,10 @@ from opdex.errors import (
 from opdex.jobs import enqueue, leases, watches
 from opdex.jobs.sweep import Swept, sweep
 from opdex.jobs.wakeups import WakeUp
+from tests.faults.network import Network
 from tests.integration.engine import Engine, ScriptedEmbedder, things, wait_until
+
+_LONGER_THAN_ANY_TEST = 600.0
 
 
 def _raise_on_call(engine: Engine, number: int, error: OpdexError) -> None:
@@ -315,6 +319,21 @@ def test_worker_stops_when_the_database_goes_away_past_the_lease(engine: Engine)
 
     assert engine.job(job_id).status == "running"
     assert len(engine.embedder.calls) == 2, "a call was started while a chunk waited unwritten"
+
+
+def test_worker_and_heartbeat_give_up_in_their_invocation_when_the_database_hangs(
+    engine: Engine, database_url: str
+) -> None:
+    job_id = engine.job_id("users", things(4))
+    with Network(database_url) as network, closing(Engine(network.url)) as remote:
+        engine.embedder.script = lambda texts: network.hang()
+        engine.embedder.seconds_a_call = 0.5  # in which the heartbeat asks, too
+        worker = remote.worker(engine.embedder, database_statement_seconds=_LONGER_THAN_ANY_TEST, heartbeat_seconds=0.1)
+
+        with pytest.raises(DatabaseUnavailable):
+            worker.handle(seconds=4)
+
+    assert engine.job(job_id).status == "running"
 
 
 def test_job_goes_on_when_its_connection_is_cut_between_chunks(engine: Engine) -> None:

@@ -38,6 +38,8 @@ _CONNECTION = {
 _ASK_AGAIN_SECONDS = 1.0
 # Of a statement that is asked when its time is over already.
 _LEAST_SECONDS = 0.1
+# Of an attempt to connect: psycopg takes no less.
+_LEAST_CONNECT_SECONDS = 2
 
 # Statements that ask for it are prepared. The others look at tables that may have grown a thousandfold since a plan was
 # made, and are planned each time.
@@ -139,7 +141,10 @@ class Database:
 
     @contextmanager
     def giving_up_after(self, seconds: float) -> Iterator[None]:
-        """Wait for no statement of the block beyond so many seconds from now, however long the settings let it take."""
+        """Wait for no statement of the block beyond so many seconds from now, however long the settings let it take.
+
+        Nor is a connection opened after that; one that is being opened has two seconds at least.
+        """
         self._gives_up_at = time.monotonic() + seconds
         try:
             yield
@@ -191,7 +196,7 @@ class Database:
                 autocommit=True,
                 row_factory=dict_row,
                 prepare_threshold=_ONLY_WHEN_ASKED if self._settings.database_prepares else None,
-                **cast(dict[str, Any], _CONNECTION),
+                **cast(dict[str, Any], _CONNECTION | {"connect_timeout": self._connect_timeout()}),
             )
         except psycopg.OperationalError as error:
             # The end of its first line says why; what is before it may hold parts of the address.
@@ -212,6 +217,12 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _connect_timeout(self) -> int:
+        left = self._gives_up_at - time.monotonic()
+        if left <= 0:
+            raise DatabaseUnavailable(cause=psycopg.errors.ConnectionTimeout.__name__)
+        return max(_LEAST_CONNECT_SECONDS, int(min(left, float(_CONNECTION["connect_timeout"]))))
 
     def _patience(self) -> float:
         left = self._gives_up_at - time.monotonic()

@@ -39,3 +39,16 @@ def test_deadline_is_not_whole_and_leaves_no_room_from_its_very_bounds_on(
     now[0] += gone
 
     assert (deadline.is_nearly_whole(), deadline.leaves_room()) == (is_whole, has_room)
+
+
+@pytest.mark.parametrize(("timeout", "patience"), [(300, 297.5), (20, 19.0), (1, 0.85)])
+def test_database_is_waited_for_past_the_end_of_work_and_not_until_the_kill(
+    monkeypatch: pytest.MonkeyPatch, timeout: int, patience: float
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    deadline = Deadline(lambda: timeout * 1000)
+
+    assert deadline.seconds_of_patience() == pytest.approx(patience)
+    now[0] += timeout
+    assert deadline.seconds_of_patience() == pytest.approx(patience - timeout)

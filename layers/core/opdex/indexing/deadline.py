@@ -10,7 +10,8 @@ class Deadline:
     def __init__(self, remaining_milliseconds: Callable[[], int]) -> None:
         self._killed_at = time.monotonic() + remaining_milliseconds() / 1000
         whole = self._killed_at - time.monotonic()
-        self._ends_at = self._killed_at - min(5.0, max(0.3, 0.1 * whole))
+        self._margin = min(5.0, max(0.3, 0.1 * whole))
+        self._ends_at = self._killed_at - self._margin
         self._whole_seconds = self._ends_at - time.monotonic()
 
     def seconds_left(self) -> float:
@@ -28,3 +29,7 @@ class Deadline:
     def seconds_to_kill(self) -> float:
         """Return the seconds until the runtime ends the process."""
         return self._killed_at - time.monotonic()
+
+    def seconds_of_patience(self) -> float:
+        """Return the seconds for which the database may be waited for: then it is time to say that it is away."""
+        return self.seconds_left() + 0.5 * self._margin

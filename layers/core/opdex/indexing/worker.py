@@ -61,7 +61,7 @@ class Worker:
 
         Raises DatabaseUnavailable, DatabaseFailed where the database is away or refuses; what was done before stays.
         """
-        with self._embedder.measured():
+        with self._embedder.measured(), self._database.giving_up_after(deadline.seconds_of_patience()):
             return self._work_off(wake_up, deadline)
 
     def _work_off(self, wake_up: WakeUp, deadline: Deadline) -> list[SliceResult]:
