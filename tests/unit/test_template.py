@@ -721,6 +721,18 @@ def test_firewall_counts_what_is_said_when_a_document_is_uploaded_or_searched_fo
     assert all(override["ActionToUse"] == {"Count": {}} for override in overrides)
 
 
+def test_gateway_and_firewall_keep_no_key_when_they_keep_requests() -> None:
+    logged = _deployed(resources["Api"]["Properties"], AccessLogs="true")["AccessLogSetting"]["Format"]
+    assert json.loads(logged)["route"] == "$context.resourcePath"
+    assert "$context.path" not in logged
+    protections = resources["Firewall"]["Properties"]["DataProtectionConfig"]["DataProtections"]
+    assert [protection["Field"].get("FieldKeys") for protection in protections] == [
+        ["authorization", "x-api-key"],
+        None,
+    ]
+    assert {protection["Action"] for protection in protections} == {"SUBSTITUTION"}
+
+
 @pytest.mark.parametrize("name", ["Firewall", "FirewallAssociation"])
 def test_firewall_is_there_when_it_is_asked_for(name: str) -> None:
     assert _is_deployed(name, Waf="true")
