@@ -6,9 +6,9 @@ WHERE next_try_at <= now() AND spec_id IS NOT NULL
 ORDER BY next_try_at LIMIT 100;
 
 -- name: gaps
--- A spec, or the one that is asked for, that is not published as it should be, unless its newest job is open or ended in a
--- way that stands: it was cancelled, or failed under this model. A cancelled one that had nothing new to publish says
--- nothing about another model than its own.
+-- A spec, or the one that is asked for, that is not published as it should be, unless its newest job is open or ended
+-- in a way that stands: it was cancelled, or failed under this model. A cancelled one that had nothing new to publish
+-- says nothing about another model than its own.
 SELECT s.id AS spec_id FROM specs s
 LEFT JOIN LATERAL (
     SELECT j.status, j.planned_model_id FROM jobs j WHERE j.spec_id = s.id ORDER BY -j.id LIMIT 1
