@@ -27,20 +27,18 @@ from tests.unit.http.fakes import FakeDatabase, FakeEmbedder, FakeWakeUps
 LIBRARY = Path(__file__).parents[2] / "docs" / "examples" / "library.yaml"
 NOW = datetime(2026, 5, 19, 11, 42, 3, tzinfo=UTC)
 MARKUP = "<img src=x onerror=\"document.title='run'\">"
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER),
-    reason="The portal needs a browser to be tested: install chromium and chromium-driver (Debian's packages).",
+NO_BROWSER = (
+    "The portal is tested in a browser, which this machine lacks: put chromium and chromedriver on PATH"
+    " (Debian: apt-get install chromium chromium-driver)."
 )
 
 
 class Browser:
     """Headless Chromium."""
 
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, chromium: str, driver: str, profile: Path) -> None:
         options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM or ""
+        options.binary_location = chromium
         for argument in (
             "--headless=new",
             "--no-sandbox",
@@ -56,7 +54,7 @@ class Browser:
         ):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+        self.driver = webdriver.Chrome(options=options, service=Service(driver))
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -90,7 +88,10 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.fail(NO_BROWSER, pytrace=False)
+    browser = Browser(chromium, driver, tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.driver.quit()
 
