@@ -31,6 +31,7 @@ class _Embedder:
         self.is_there = is_there
         self.calls: list[list[str]] = []
         self.timeouts: list[float] = []
+        self.probes = 0
 
     def embed(self, texts: Sequence[str], timeout: float) -> list[Vector]:
         self.calls.append(list(texts))
@@ -42,6 +43,7 @@ class _Embedder:
         return [[1.0] for _ in texts]
 
     def probe(self) -> None:
+        self.probes += 1
         if not self.is_there:
             raise ProviderUnavailable
 
@@ -277,10 +279,12 @@ def test_single_text_is_too_slow_when_it_had_the_whole_time_and_nobody_is_there_
     def hang(texts: Sequence[str]) -> None:
         raise ProviderTimeout
 
-    _run(calls := _calls(_Embedder(hang, is_there=False), 1, seconds=10.0))
+    embedder = _Embedder(hang, is_there=False)
+    _run(calls := _calls(embedder, 1, seconds=10.0))
 
     assert isinstance(calls.failure, TextTooSlow)
     assert calls.failure.message == f"GET /0: {TextTooSlow.__doc__}"
+    assert embedder.probes == 0, "there is no time left for it"
 
 
 @pytest.mark.parametrize(("is_there", "failure"), [(True, TextTooSlow), (False, ProviderTimeout)])
@@ -293,6 +297,21 @@ def test_single_text_is_to_blame_for_a_time_out_only_when_the_provider_is_there(
     _run(calls := _calls(_Embedder(hang, is_there=is_there), 1))
 
     assert type(calls.failure) is failure
+
+
+def test_provider_is_to_blame_when_it_has_not_answered_a_probe_by_the_deadline() -> None:
+    answered = threading.Event()
+
+    def hang(texts: Sequence[str]) -> None:
+        raise ProviderTimeout
+
+    embedder = _Embedder(hang)
+    embedder.probe = answered.wait  # type: ignore[assignment,method-assign]
+    limits = CallLimits(target_seconds=5.0, timeout_seconds=0.1)
+    _run(calls := Calls(embedder, _warm_pace(1), limits, Deadline(lambda: 1_000), _missing(1)))
+    answered.set()
+
+    assert type(calls.failure) is ProviderTimeout
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(10.0, 1), (10.0, 4), (60.0, 1)])

@@ -166,17 +166,21 @@ class Calls:
             self.stop()
             return
         self.stop()
-        alone_too_long = took_all_its_time and len(call.chunk) == 1 and self._provider_is_there()
+        alone_too_long = took_all_its_time and len(call.chunk) == 1
         if isinstance(error, TextRejected):
             error = TextRejected(f"{name}: {error.message}")
-        elif cut_by_deadline or alone_too_long:
+        elif cut_by_deadline or (alone_too_long and self._provider_is_there()):
             error = TextTooSlow(f"{name}: {TextTooSlow.__doc__}")
         self.failure = self.failure or error
 
     def _provider_is_there(self) -> bool:
-        """Whether a call that took all its time says something about its text, and not about the provider."""
+        """Whether a call that took all its time says something about its text, and not about the provider.
+
+        One that has not answered by the deadline is not there.
+        """
+        probe = self._threads.submit(self._embedder.probe)
         try:
-            self._embedder.probe()
-        except ProviderError:
+            probe.result(self._deadline.seconds_left())
+        except (ProviderError, TimeoutError):
             return False
         return True
