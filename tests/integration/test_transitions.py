@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -25,8 +26,9 @@ from opdex.errors import (
 from opdex.jobs import enqueue, leases
 from opdex.jobs.models import Enqueued
 from opdex.jobs.sweep import Swept, sweep
+from opdex.jobs.wakeups import WakeUp
 from opdex.openapi import describe
-from tests.integration.engine import CATALOG, Engine, document, things, wait_until
+from tests.integration.engine import CATALOG, Engine, RememberedWakeUps, document, things, wait_until
 
 
 def _sweep(engine: Engine, workers: int = 1, retention_days: int = 14) -> Swept:
@@ -156,6 +158,42 @@ def test_sweep_sends_no_more_wake_ups_than_workers_when_many_jobs_are_ready(engi
 
     assert _sweep(engine, workers=3).woken == 3
     assert _sweep(engine, workers=0).woken == 0
+
+
+@dataclass
+class _Refusing(RememberedWakeUps):
+    """A queue that takes so many messages, and then no more."""
+
+    takes: int = 0
+
+    def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
+        self.broken = len(self.sent) == self.takes
+        super().send(wake_up, delay_seconds)
+
+
+def test_sweep_goes_on_and_says_so_when_the_queue_refuses_its_messages(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    measured: list[str] = []
+    monkeypatch.setattr("opdex.jobs.backlog.measure", lambda name, _: measured.append(name))
+    engine.job_id("old", things(1))
+    engine.worker().handle()
+    engine.upload("old", things(1, "newer"))
+    engine.worker().handle()
+    engine.sql("UPDATE jobs SET completed_at = completed_at - interval '15 days'")
+    for number in range(3):
+        engine.job_id(f"spec{number}", things(2, f"kind{number}"))
+    measured.clear()
+    caplog.clear()
+    engine.wake_ups = _Refusing(takes=1)
+
+    swept = _sweep(engine, workers=3)
+
+    assert (swept.woken, swept.forgotten_jobs) == (1, 1)
+    assert measured == ["OpenJobs", "OldestReadyJobAge"]
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert line.message == "workers not woken"
+    assert {"error_code": "queue_unavailable", "ready": 3, "woken": 1}.items() <= vars(line).items()
 
 
 def test_sweep_opens_a_job_when_a_current_revision_is_not_published(engine: Engine) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from opdex.database import Database, load_statements
 from opdex.embedding.contract import ModelIdentity
 from opdex.embedding.registry import register_model
+from opdex.errors import QueueUnavailable
 from opdex.jobs.backlog import measure_backlog
 from opdex.jobs.enqueue import enqueue
 from opdex.jobs.leases import expire_leases
 from opdex.jobs.retention import apply_retention
 from opdex.jobs.wakeups import WakeUp, WakeUps
+from opdex.observability import logger
 
 _SQL = load_statements("opdex.jobs", "sweep.sql")
 
@@ -41,15 +43,15 @@ def sweep(
 ) -> Swept:
     """Repair what messages and workers lost, and drop what is old in what is left of ``seconds``.
 
-    Sends at most ``workers`` wake-ups. Two passes at once do no harm.
+    Sends at most ``workers`` wake-ups; where the queue is away all else is done. Two passes at once do no harm.
     """
     began = time.monotonic()
     with database.statement() as connection:
         expired = expire_leases(connection, max_attempts)
     unparked = _unpark(database)
     gaps = _close_gaps(database, identity)
-    woken = _wake(database, wake_ups, identity, workers)
     measure_backlog(database)
+    woken = _wake(database, wake_ups, identity, workers)
     left = seconds - (time.monotonic() - began)
     forgotten = apply_retention(database, days=retention_days, seconds=left)
     return Swept(
@@ -91,6 +93,13 @@ def _close_gaps(database: Database, identity: ModelIdentity) -> int:
 def _wake(database: Database, wake_ups: WakeUps, identity: ModelIdentity, workers: int) -> int:
     with database.transaction() as connection:
         ready = connection.execute(_SQL["ready_jobs"], {"limit": workers, "provider": identity.provider}).fetchall()
-    for job in ready:
-        wake_ups.send(WakeUp(**job))
-    return len(ready)
+    woken = 0
+    try:
+        for job in ready:
+            wake_ups.send(WakeUp(**job))
+            woken += 1
+    except QueueUnavailable as error:
+        # Nothing else of a pass needs the queue, and the next one sends again.
+        cause = error.details.get("cause")
+        logger.error("workers not woken", error_code=error.code, cause=cause, ready=len(ready), woken=woken)
+    return woken
