@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from typing import Any, get_args
 
 import pytest
@@ -90,7 +91,7 @@ def test_handler_raises_no_words_of_others_when_it_breaks(capsys: pytest.Capture
     assert _TEXT not in capsys.readouterr().out
 
 
-def test_metrics_go_out_once_when_an_invocation_ends(capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_go_out_together_when_an_invocation_ends(capsys: pytest.CaptureFixture[str]) -> None:
     @observed
     @billed
     def handler(event: dict[str, Any], context: Any) -> Any:
@@ -105,6 +106,34 @@ def test_metrics_go_out_once_when_an_invocation_ends(capsys: pytest.CaptureFixtu
     assert written["BilledSeconds"][0] > 0
     handler({}, LambdaContext())
     assert _written(capsys)["BilledSeconds"][0] < 1  # warm: no imports
+
+
+def test_metrics_go_out_once_a_minute_when_an_invocation_is_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, written = [1000.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    @observed
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        for texts, seconds in enumerate((59.9, 0.1, 59.9, 0.1, 1.0)):
+            now[0] += seconds
+            measure("TextsEmbedded", texts)
+            written.append(_written(capsys).get("TextsEmbedded"))
+
+    handler({}, LambdaContext())
+    assert written == [None, [0, 1], None, [2, 3], None]
+    assert _written(capsys)["TextsEmbedded"] == [4]
+
+    now[0] += 3600.0
+    written.clear()
+    handler({}, LambdaContext())
+    assert written == [None, [0, 1], None, [2, 3], None], "counted from the invocation's beginning"
+
+    capsys.readouterr()
+    now[0] += 3600.0
+    measure("TextsEmbedded")
+    assert _written(capsys) == {}, "there is no invocation"
 
 
 def test_each_invocation_begins_without_the_keys_of_the_one_before() -> None:

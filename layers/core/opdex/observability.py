@@ -1,6 +1,7 @@
 """What all functions share to be seen from outside: logger, metrics, and the id that joins what belongs together."""
 
 import logging
+import math
 import os
 import re
 import time
@@ -51,6 +52,9 @@ logger = Logger(service=SERVICE)
 logging.getLogger(SERVICE).setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO"))
 metrics = Metrics(namespace=_NAMESPACE, service=SERVICE)
 _adding = Lock()
+# An invocation can last for as long as an alarm that waits for progress.
+_GO_OUT_SECONDS: Final = 60.0
+_goes_out_at = math.inf  # outside of invocations
 
 
 def sane_id(sent: object) -> str | None:
@@ -89,9 +93,13 @@ def described(error: BaseException) -> list[dict[str, object]]:
 
 
 def measure(name: Metric, value: float = 1) -> None:
-    """Add a value to a metric; all go out together when the invocation ends."""
+    """Add a value to a metric; all go out together once a minute, and when the invocation ends."""
+    global _goes_out_at
     with _adding:  # powertools writes a full set out by itself, which no other thread may add to meanwhile
         metrics.add_metric(name, _UNITS[name], value)
+        if time.monotonic() >= _goes_out_at:
+            metrics.flush_metrics()
+            _goes_out_at = time.monotonic() + _GO_OUT_SECONDS
 
 
 def measure_request(route: str, status: int, seconds: float) -> None:
@@ -104,7 +112,7 @@ def measure_request(route: str, status: int, seconds: float) -> None:
 
 
 def observed(handler: Handler) -> Handler:
-    """Wrap a function's handler: lines name the invocation, a cold start is counted, metrics go out once at the end.
+    """Wrap a function's handler: lines name the invocation, a cold start is counted, metrics go out.
 
     What it raises is written down here, and raised without its causes: the runtime would write out all their words.
     """
@@ -112,7 +120,9 @@ def observed(handler: Handler) -> Handler:
 
     @wraps(handler)
     def told(event: dict[str, Any], context: Any) -> Any:
+        global _goes_out_at
         nonlocal is_cold
+        _goes_out_at = time.monotonic() + _GO_OUT_SECONDS
         try:
             return handler(event, context)
         except Exception as error:  # noqa: BLE001 - raised again
@@ -122,6 +132,7 @@ def observed(handler: Handler) -> Handler:
             if is_cold:
                 is_cold = False
                 _measure_cold_start(context.function_name)
+            _goes_out_at = math.inf
             if metrics.metric_set:
                 metrics.flush_metrics()
             logger.structure_logs()  # its keys end with the invocation

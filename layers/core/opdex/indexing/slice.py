@@ -109,7 +109,6 @@ class Slice:
         try:
             return replace(self._run(), texts_embedded=self._texts_embedded)
         finally:
-            measure("TextsEmbedded", self._texts_embedded)
             measure("TextsWasted", max(0, self._texts_paid_for - self._texts_written))
 
     def _run(self) -> SliceResult:
@@ -224,6 +223,7 @@ class Slice:
         self._clock.renewed(self._asked_at, lease_seconds)
         self._texts_embedded += len(embedded)
         self._texts_written += recorded.written
+        measure("TextsEmbedded", len(embedded))
         logger.info("chunk written", texts=len(embedded), embedded_so_far=embedded_so_far)
         if overruled:
             raise another_length(dimension, earlier)  # an attempt: a provider that keeps changing must come to an end
