@@ -256,7 +256,7 @@ class Store(RuleBasedStateMachine):
 
     def _publish_ready(self, connection: Connection) -> bool:
         leases.hold_vectors(connection)
-        return leases.publish_ready(connection, self.engine.embedder.provider, self.model) is not None
+        return leases.publish_ready(connection, self.model) is not None
 
     def _is_open(self, spec: Spec) -> bool:
         return spec.job is not None and self.jobs[spec.job].status in ("pending", "running")

@@ -124,16 +124,16 @@ def test_job_is_published_with_its_claim_when_nothing_is_missing(engine: Engine)
     assert published[1]["at"] <= published[2]["at"]
 
 
-def test_job_that_misses_nothing_waits_like_others_when_its_provider_has_a_cool_down(engine: Engine) -> None:
+def test_only_what_misses_nothing_is_published_when_its_provider_has_a_cool_down(engine: Engine) -> None:
     engine.job_id("users", things(6))
-    twin = engine.job_id("twin", things(6))
-    engine.sql("UPDATE jobs SET ready_at = now() + interval '1 hour' WHERE id = %s", twin)
+    twin, other = engine.job_id("twin", things(6)), engine.job_id("other", things(6, "other"))
+    engine.sql("UPDATE jobs SET ready_at = now() + interval '1 hour' WHERE id IN (%s, %s)", twin, other)
     assert engine.worker().outcomes() == ["published"]
-    engine.sql("UPDATE jobs SET ready_at = now() WHERE id = %s", twin)
+    engine.sql("UPDATE jobs SET ready_at = now() WHERE status = 'pending'")
     engine.sql("INSERT INTO cool_downs VALUES ('scripted', now() + interval '60 seconds', 1, 'busy')")
 
-    assert engine.worker().outcomes() == []
-    assert engine.job(twin).status == "pending"
+    assert engine.worker().outcomes() == ["published"]
+    assert [engine.job(job_id).status for job_id in (twin, other)] == ["succeeded", "pending"]
 
 
 def test_jobs_are_claimed_when_a_statement_takes_longer_than_a_commit_waits(

@@ -101,7 +101,7 @@ class Worker:
             lease_seconds = clock.lease_seconds()
             leases.hold_vectors(connection)
             while not published or time.monotonic() < asked_at + _TAKE_SECONDS:
-                done = leases.publish_ready(connection, provider, self._model)
+                done = leases.publish_ready(connection, self._model)
                 if done is None:
                     held = leases.claim(connection, provider, lease_seconds)
                     if held is None:

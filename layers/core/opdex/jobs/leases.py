@@ -144,13 +144,13 @@ def hold_vectors(connection: Connection) -> None:
     connection.execute(_SQL["hold_vectors"], prepare=True)
 
 
-def publish_ready(connection: Connection, provider: str, model: RegisteredModel) -> Published | None:
+def publish_ready(connection: Connection, model: RegisteredModel) -> Published | None:
     """Publish the job that has been ready longest, claimed in the same statement; None where it misses a vector.
 
-    None, too, where none is ready or the provider has a cool-down. Only after :func:`hold_vectors`.
+    None, too, where none is ready. No provider is needed for it, so none is asked after. Only after
+    :func:`hold_vectors`.
     """
-    values = {"provider": provider, "model_id": model.id}
-    row = connection.execute(_SQL["publish_ready"], values, prepare=True).fetchone()
+    row = connection.execute(_SQL["publish_ready"], {"model_id": model.id}, prepare=True).fetchone()
     return Published(**row) if row else None
 
 

@@ -58,14 +58,13 @@ FROM claimed, (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint))
 SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint);
 
 -- name: publish_ready
--- What misses nothing is claimed and published in one. A revision that came in this very moment is not seen yet, and
--- left. Vector by vector, which ends at the first that is missing, and whose plan, once made, is right for tables of
--- any size.
+-- What misses nothing is claimed and published in one, whatever cools down. A revision that came in this very moment is
+-- not seen yet, and left. Vector by vector, which ends at the first that is missing, and whose plan, once made, is right
+-- for tables of any size.
 WITH ready AS (
     SELECT j.id, j.spec_id, s.current_revision AS revision, j.fresh_after
     FROM jobs j JOIN specs s ON s.id = j.spec_id
     WHERE j.status = 'pending' AND j.ready_at <= now()
-      AND NOT EXISTS (SELECT FROM cool_downs WHERE provider = %(provider)s AND until > now())
     ORDER BY j.ready_at, j.id LIMIT 1
     FOR UPDATE OF j SKIP LOCKED FOR NO KEY UPDATE OF s SKIP LOCKED -- noqa: PRS
 ), ended AS (
