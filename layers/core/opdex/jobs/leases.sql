@@ -58,9 +58,9 @@ FROM claimed, (SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint))
 SELECT pg_advisory_xact_lock_shared('vectors'::regclass::bigint);
 
 -- name: publish_ready
--- What misses nothing is claimed and published in one, whatever cools down. A revision that came in this very moment is
--- not seen yet, and left. Vector by vector, which ends at the first that is missing, and whose plan, once made, is right
--- for tables of any size.
+-- What misses nothing is claimed and published in one, whatever cools down. A revision that came in this very moment
+-- is not seen yet, and left. Vector by vector, which ends at the first that is missing, and whose plan, once made, is
+-- right for tables of any size.
 WITH ready AS (
     SELECT j.id, j.spec_id, s.current_revision AS revision, j.fresh_after
     FROM jobs j JOIN specs s ON s.id = j.spec_id
