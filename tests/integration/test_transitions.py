@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
 
@@ -20,6 +19,7 @@ from opdex.errors import (
     JobNotFound,
     OpdexError,
     ProviderRefused,
+    QueueUnavailable,
     SpecNotFound,
     TextRejected,
 )
@@ -160,14 +160,12 @@ def test_sweep_sends_no_more_wake_ups_than_workers_when_many_jobs_are_ready(engi
     assert _sweep(engine, workers=0).woken == 0
 
 
-@dataclass
-class _Refusing(RememberedWakeUps):
-    """A queue that takes so many messages, and then no more."""
-
-    takes: int = 0
+class _Full(RememberedWakeUps):
+    """A queue that takes two messages and no more."""
 
     def send(self, wake_up: WakeUp, delay_seconds: float = 0) -> None:
-        self.broken = len(self.sent) == self.takes
+        if len(self.sent) == 2:
+            raise QueueUnavailable(cause="Full")
         super().send(wake_up, delay_seconds)
 
 
@@ -185,15 +183,16 @@ def test_sweep_goes_on_and_says_so_when_the_queue_refuses_its_messages(
         engine.job_id(f"spec{number}", things(2, f"kind{number}"))
     measured.clear()
     caplog.clear()
-    engine.wake_ups = _Refusing(takes=1)
+    engine.wake_ups = _Full()
 
     swept = _sweep(engine, workers=3)
 
-    assert (swept.woken, swept.forgotten_jobs) == (1, 1)
+    assert (swept.woken, swept.forgotten_jobs) == (2, 1)
     assert measured == ["OpenJobs", "OldestReadyJobAge"]
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert line.message == "workers not woken"
-    assert {"error_code": "queue_unavailable", "ready": 3, "woken": 1}.items() <= vars(line).items()
+    told = {"error_code": "queue_unavailable", "cause": "Full", "ready": 3, "woken": 2}
+    assert told.items() <= vars(line).items()
 
 
 def test_sweep_opens_a_job_when_a_current_revision_is_not_published(engine: Engine) -> None:
