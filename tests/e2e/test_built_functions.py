@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -20,6 +21,7 @@ from opdex.database import Connection
 from opdex.migrations import migrate
 from tests.integration.engine import wait_until
 from tests.ollama_server import OllamaServer
+from tests.worker_process import freeze_waiting_worker
 
 UNPACKED_LIMIT_BYTES = 250 * 1024 * 1024
 EVENTS = {path.stem: path for path in sorted((PROJECT / "events").glob("*.json"))}
@@ -110,8 +112,12 @@ def test_job_is_resumed_by_the_next_invocation_when_the_runtime_ends_one_at_its_
         with BuiltFunctions(built, tmp_path, environment, parameters) as functions:
             assert functions.answer(EVENTS["api_upload"])["statusCode"] == 201
             connection.execute("LOCK TABLE vectors IN EXCLUSIVE MODE")  # the chunk cannot be written
-            with pytest.raises(FunctionTimedOut):
-                functions.answer(EVENTS["embed_wake_up"])
+            functions.runtime(EVENTS["embed_wake_up"])  # would end with the thread that starts it
+            with ThreadPoolExecutor() as invocations, psycopg.connect(empty_database_url, autocommit=True) as other:
+                invocation = invocations.submit(functions.answer, EVENTS["embed_wake_up"])
+                freeze_waiting_worker(other, seconds=30)
+                with pytest.raises(FunctionTimedOut):
+                    invocation.result()
             connection.rollback()
             connection.autocommit = True
             assert _jobs(connection, "status, attempts") == [{"status": "running", "attempts": 1}]

@@ -8,6 +8,7 @@ import pytest
 from tests.e2e.system import Start, System, document
 from tests.integration.engine import wait_until
 from tests.ollama_server import OllamaServer
+from tests.worker_process import freeze_waiting_worker
 
 pytestmark = pytest.mark.localstack
 
@@ -60,6 +61,7 @@ def test_job_is_resumed_when_an_invocation_is_ended_at_its_timeout(system: Syste
         # The next invocation may be faster than this look at the lease's end.
         is_lost = "SELECT attempts > 1 OR (status = 'running' AND lease_expires_at < now()) FROM jobs WHERE id = %s"
         with psycopg.connect(system.endpoint["database_url"], autocommit=True) as other:
+            freeze_waiting_worker(other, _PATIENCE_SECONDS)
             wait_until(lambda: other.execute(is_lost, [job_id]).fetchone() == (True,), _PATIENCE_SECONDS, every=0.05)
         connection.rollback()
     wait_until(lambda: _has_succeeded(system, job_id), _PATIENCE_SECONDS, every=0.1)

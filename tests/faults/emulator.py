@@ -5,7 +5,6 @@ invisible for the queue's 5,400 s. Nothing waits for that. Each claim has a dela
 worker receives just after the lease's end, and takes the job back with.
 """
 
-import contextlib
 import os
 import random
 import signal
@@ -23,6 +22,7 @@ from tests.e2e.system import System, document, started_system
 from tests.faults.invariants import JOURNAL, Connection, broken
 from tests.faults.recovery import Kill, Spread, came_too_late, recovery_after
 from tests.ollama_server import OllamaServer
+from tests.worker_process import worker_behind
 
 _MOST_RECOVERY_SECONDS = 90.0
 _PATIENCE_SECONDS = 2 * _MOST_RECOVERY_SECONDS
@@ -144,7 +144,7 @@ class KillRun:
             self.open_jobs()
             self._wait_until("each job is about to be claimed", lambda: len(self._at_gate()) == self._jobs)
             at = time.time()
-            for pid in filter(None, map(_worker_behind, self._at_gate())):
+            for pid in filter(None, map(worker_behind, self._at_gate())):
                 os.kill(pid, signal.SIGKILL)
         kills: dict[int, Kill] = {}
 
@@ -196,7 +196,7 @@ class KillRun:
         self._system.upload(_CATALOG, spec_name, document(spec_name, operations))
 
     def _kill(self, held: Held) -> bool:
-        pid = _worker_behind(held.port)
+        pid = worker_behind(held.port)
         if pid is None:
             return False
         os.kill(pid, signal.SIGSTOP)  # lest it hands the job back while we look
@@ -287,16 +287,3 @@ def _connection(system: System) -> Connection:
 def _came_again(kills: Iterable[Kill], kill: Kill, seconds: float) -> bool:
     """Tell whether the job was killed again within so many seconds."""
     return any(other.job_id == kill.job_id and kill.at < other.at < kill.at + seconds for other in kills)
-
-
-def _worker_behind(port: int) -> int | None:
-    """Return the process id of the embed worker whose connection to Postgres has this port; None where it has gone."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}")}
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile, or is another user's
-            if "EmbedFunction" in os.readlink(process / "cwd") and any(
-                os.readlink(descriptor) in sockets for descriptor in (process / "fd").iterdir()
-            ):
-                return int(process.name)
-    return None
