@@ -519,12 +519,16 @@ def test_slow_text_is_given_a_second_slice_when_a_worker_vanished_before(engine:
     assert engine.worker().outcomes(seconds=5) == ["retried"]
 
 
-def test_attempt_is_spent_at_once_when_the_database_refuses_for_good(engine: Engine) -> None:
+def test_attempt_is_spent_at_once_when_the_database_refuses_for_good(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     job_id = engine.job_id("users", things(1))
     engine.embedder.embed_queries = lambda texts: [[1.0] * 16_001 for _ in texts]  # type: ignore[method-assign]
 
     assert engine.worker().outcomes() == ["retried"]
     assert engine.job(job_id).error_code == "database_failed"
+    (failed,) = (record for record in caplog.records if record.message == "attempt failed")
+    assert [error["sqlstate"] for error in failed.errors][-1] == "54000"  # type: ignore[attr-defined]
 
 
 def test_patience_starts_anew_when_something_else_happened(engine: Engine) -> None:

@@ -262,12 +262,12 @@ class Slice:
         seconds = self._persist(lambda c: leases.retry_later(c, self._held, error, self._settings.max_attempts))
         if seconds is None:
             return self._fail(error, parked=True)
-        logger.warning("attempt failed", error_code=error.code)
+        logger.warning("attempt failed", error_code=error.code, errors=described(error))
         return SliceResult("retried", wake_in=seconds)
 
     def _fail(self, error: OpdexError, *, parked: bool) -> SliceResult:
         self._persist(lambda c: leases.fail(c, self._held, error, parked=parked))
-        logger.error("job failed", error_code=error.code, parked=parked)
+        logger.error("job failed", error_code=error.code, parked=parked, errors=described(error))
         if parked:
             measure("JobsParked")
         return SliceResult("failed")

@@ -54,6 +54,7 @@ class Claim:
 
     @property
     def fence(self) -> dict[str, Any]:
+        """What each write names, so that it comes to nothing once the lease is another's."""
         return {"job_id": self.job_id, "lease_token": self.lease_token}
 
 
